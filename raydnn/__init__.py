@@ -1,0 +1,67 @@
+"""raydnn: the estimators of TensorFlow 1, for tabular and click-through models, on PyTorch and Ray.
+
+    import raydnn
+
+    classifier = raydnn.DNNClassifier([64, 32], [raydnn.feature_column.numeric_column("age")])
+
+Names are loaded when they are first used: `import raydnn` alone brings in neither torch nor Ray.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raydnn import errors, estimator, export, feature_column, initializers, inputs, losses, train
+    from raydnn.estimator import DNNClassifier, Estimator, EstimatorSpec, ModeKeys, RunConfig
+    from raydnn.inputs import SparseTensor
+    from raydnn.tracking.settings import MLflowSettings
+    from raydnn.train.run_context import get_module
+
+try:
+    __version__ = version("raydnn")
+except PackageNotFoundError:
+    __version__ = "0.0.0"
+
+__all__ = [
+    "DNNClassifier",
+    "Estimator",
+    "EstimatorSpec",
+    "MLflowSettings",
+    "ModeKeys",
+    "RunConfig",
+    "SparseTensor",
+    "errors",
+    "estimator",
+    "export",
+    "feature_column",
+    "get_module",
+    "initializers",
+    "inputs",
+    "losses",
+    "train",
+]
+
+_HOMES = {
+    "DNNClassifier": "raydnn.estimator",
+    "Estimator": "raydnn.estimator",
+    "EstimatorSpec": "raydnn.estimator",
+    "MLflowSettings": "raydnn.tracking.settings",
+    "ModeKeys": "raydnn.estimator",
+    "RunConfig": "raydnn.estimator",
+    "SparseTensor": "raydnn.inputs",
+    "get_module": "raydnn.train.run_context",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'raydnn' has no attribute '{name}'")
+    home = _HOMES.get(name)
+    value = import_module(f"raydnn.{name}") if home is None else getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,10 @@
+"""Estimators, under TensorFlow's names."""
+
+from raydnn.estimator import export
+from raydnn.estimator.dnn_classifier import DNNClassifier
+from raydnn.estimator.estimator import Estimator
+from raydnn.estimator.estimator_spec import EstimatorSpec
+from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.estimator.run_config import RunConfig
+
+__all__ = ["DNNClassifier", "Estimator", "EstimatorSpec", "ModeKeys", "RunConfig", "export"]

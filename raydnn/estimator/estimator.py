@@ -1,0 +1,397 @@
+"""The Estimator: a model function, a model_dir, and what can be done with both."""
+
+import copy
+import inspect
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any
+
+from numpy.typing import NDArray
+
+from raydnn import errors, storage
+from raydnn.estimator import evaluation
+from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks
+from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
+from raydnn.estimator.run_config import RunConfig
+from raydnn.estimator.training import TrainJob
+from raydnn.export.writer import export_model
+from raydnn.inputs.dataset import Dataset
+from raydnn.inputs.input_fn import InputContext, call_input_fn, wants_input_context
+from raydnn.tracking.mlflow_run import MlflowRun
+from raydnn.tracking.settings import MLflowSettings
+from raydnn.train.checkpoint import CheckpointReader, latest_checkpoint
+from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
+from raydnn.train.launcher import get_launcher
+
+logger = logging.getLogger(__name__)
+
+InputFn = Callable[..., Any]
+
+_MAY_OVERRIDE = {
+    "model_fn",
+    "latest_checkpoint",
+    "_create_and_assert_global_step",
+    "_export_all_saved_models",
+}
+
+
+class Estimator:
+    """Trains, evaluates, predicts with and exports the model that a function describes.
+
+    All state is in model_dir: estimators that share one share the model.
+
+    Args:
+        model_fn: `model_fn(features, labels, mode[, params][, config]) -> EstimatorSpec`, called for every batch.
+        model_dir: where checkpoints and summaries go; None takes the config's, or else a temporary folder.
+        config: settings of the run.
+        params: passed to model_fn.
+        warm_start_from: not supported yet; must be None.
+
+    Raises:
+        ValueError: a bad argument; a subclass overrides a method of this class.
+    """
+
+    def __init__(
+        self,
+        model_fn: ModelFn,
+        model_dir: str | PathLike[str] | None = None,
+        config: RunConfig | None = None,
+        params: Mapping[str, Any] | None = None,
+        warm_start_from: None = None,
+    ) -> None:
+        _refuse_overrides(type(self))
+        if config is not None and not isinstance(config, RunConfig):
+            raise ValueError(f"config must be a RunConfig; got {config!r}")
+        path = None if model_dir is None or model_dir == "" else fspath(model_dir)
+        config = config or RunConfig()
+        if path and config.model_dir and path != config.model_dir:
+            raise ValueError(f"model_dir is {path!r} as argument and {config.model_dir!r} in the config; give one")
+        check_model_fn(model_fn, params)
+        if warm_start_from is not None:
+            raise ValueError("warm_start_from is not supported yet")
+        self._config = config.replace(model_dir=path or config.model_dir or _temporary_folder())
+        self._params = copy.deepcopy(dict(params or {}))
+        self._model_fn = model_fn
+        self._seed = secrets.randbits(31) if config.tf_random_seed is None else config.tf_random_seed
+
+    @property
+    def model_dir(self) -> str:
+        """Where checkpoints and summaries go."""
+        assert self._config.model_dir is not None
+        return self._config.model_dir
+
+    @property
+    def config(self) -> RunConfig:
+        """A copy of the settings."""
+        return copy.deepcopy(self._config)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """A copy of the params."""
+        return copy.deepcopy(self._params)
+
+    @property
+    def model_fn(self) -> Callable[..., EstimatorSpec]:
+        """The model function bound to the params: (features, labels, mode, config) -> EstimatorSpec."""
+
+        def bound(features: Any, labels: Any, mode: str, config: Any) -> EstimatorSpec:
+            return call_model_fn(self._model_fn, features, labels, mode, self._params, config)
+
+        return bound
+
+    def train(
+        self,
+        input_fn: InputFn,
+        hooks: Sequence[SessionRunHook] | None = None,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        saving_listeners: Sequence[CheckpointSaverListener] | None = None,
+    ) -> "Estimator":
+        """Train until the input ends, or a number of steps is reached.
+
+        Goes on from the latest checkpoint in model_dir, if there is one.
+
+        Args:
+            input_fn: returns (features, labels), an iterable of such batches, or a data set of `raydnn.inputs`; may
+                declare any of mode, params, config and input_context.
+            hooks: called around each step.
+            steps: how many steps to make from where the model stands.
+            max_steps: global step at which to stop; if it is reached already, nothing happens.
+            saving_listeners: called around each save of a checkpoint.
+
+        Returns:
+            This estimator.
+
+        Raises:
+            ValueError: bad steps, or input that does not fit the columns.
+            TypeError: something that is no hook or no listener.
+            NanLossDuringTrainingError: the loss became NaN.
+            InvalidArgumentError: a value that the model cannot take, such as a label out of range.
+            PermissionError: model_dir cannot be written.
+        """
+        checked_hooks = check_hooks(hooks, "hooks")
+        listeners = _check_listeners(saving_listeners)
+        if steps is not None and max_steps is not None:
+            raise ValueError(f"give steps ({steps}) or max_steps ({max_steps}), not both")
+        for name, value in (("steps", steps), ("max_steps", max_steps)):
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive; got {value}")
+        start_step = self._checkpoint_step()
+        if max_steps is not None and start_step >= max_steps:
+            logger.info("Training is skipped: global step %d has reached max_steps %d", start_step, max_steps)
+            return self
+        self._check_writable()
+        job = TrainJob(
+            model_fn=self._model_fn,
+            params=self._params,
+            config=self._config,
+            model_dir=self.model_dir,
+            input_fn=input_fn,
+            dataset=self._shared_dataset(input_fn),
+            seed=self._seed,
+            hooks=checked_hooks,
+            saving_listeners=listeners,
+            max_steps=start_step + steps if steps is not None else max_steps,
+            start_step=start_step,
+        )
+        get_launcher(self._config).launch(job)
+        return self
+
+    def evaluate(
+        self,
+        input_fn: InputFn,
+        steps: int | None = None,
+        hooks: Sequence[SessionRunHook] | None = None,
+        checkpoint_path: str | None = None,
+        name: str | None = None,
+    ) -> dict[str, Any]:
+        """Compute the metrics of the model.
+
+        Args:
+            input_fn: as for `train`.
+            steps: how many batches at most; None goes to the end of the input.
+            hooks: `begin` and `end` are called.
+            checkpoint_path: which checkpoint; None takes the latest. Without any, the model is evaluated as it is
+                initialised, at global step 0.
+            name: of this evaluation, if there are several; decides the folder of its summary.
+
+        Returns:
+            Metrics by name, `loss` (mean over batches of the batch loss) and `global_step`.
+
+        Raises:
+            ValueError: bad steps, an unknown checkpoint, or input that does not fit the columns.
+        """
+        if steps is not None and steps <= 0:
+            raise ValueError(f"steps must be positive; got {steps}")
+        checked_hooks = check_hooks(hooks, "hooks")
+        checkpoint = self._checkpoint(checkpoint_path)
+        if checkpoint is None:
+            logger.info("There is no checkpoint in %s: evaluating the model as initialised", self.model_dir)
+        model, stream = evaluation.open_model(
+            self._model_fn, self._params, self._config, ModeKeys.EVAL, input_fn, checkpoint, self._seed
+        )
+        metrics = evaluation.evaluate(model, stream, steps, checked_hooks)
+        evaluation.write_eval_summary(self.eval_dir(name), metrics, checkpoint)
+        self._track(metrics, name)
+        return metrics
+
+    def predict(
+        self,
+        input_fn: InputFn,
+        predict_keys: Any = None,
+        hooks: Sequence[SessionRunHook] | None = None,
+        checkpoint_path: str | None = None,
+        yield_single_examples: bool = True,
+    ) -> Iterator[Any]:
+        """Predict; nothing happens until the first `next`.
+
+        Args:
+            input_fn: as for `train`, labels not needed; called at the first `next`.
+            predict_keys: which keys of the predictions to yield; None or empty yields all.
+            hooks: `begin` and, if the input is read to its end, `end` are called.
+            checkpoint_path: which checkpoint; None takes the latest, or the model as it is initialised.
+            yield_single_examples: one dict per row, else one per batch.
+
+        Yields:
+            Predictions as NumPy arrays: logits, logistic, probabilities, class_ids, classes, all_class_ids,
+            all_classes.
+
+        Raises:
+            ValueError: an unknown checkpoint, or no key remains.
+        """
+        checked_hooks = check_hooks(hooks, "hooks")
+        checkpoint = self._checkpoint(checkpoint_path)
+        model, stream = evaluation.open_model(
+            self._model_fn, self._params, self._config, ModeKeys.PREDICT, input_fn, checkpoint, self._seed
+        )
+        for hook in checked_hooks:
+            hook.begin()
+        yield from evaluation.predict(model, stream, predict_keys, yield_single_examples)
+
+    def export_saved_model(
+        self,
+        export_dir_base: str | PathLike[str],
+        serving_input_receiver_fn: Callable[[], Any],
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | None = None,
+        experimental_mode: str = ModeKeys.PREDICT,
+    ) -> bytes:
+        """Export the model for serving; `raydnn.export.load` reads it.
+
+        Args:
+            export_dir_base: in which a folder named by the time in unix seconds is made.
+            serving_input_receiver_fn: describes the input, such as `build_raw_serving_input_receiver_fn` makes.
+            assets_extra: relative path in `assets.extra` -> file to copy there.
+            as_text: accepted; the manifest is always readable text.
+            checkpoint_path: which checkpoint; None takes the latest.
+            experimental_mode: only 'infer' is supported yet.
+
+        Returns:
+            The path of the export, as bytes.
+
+        Raises:
+            ValueError: no receiver function, no checkpoint, or columns that cannot be written.
+        """
+        if serving_input_receiver_fn is None:
+            raise ValueError("serving_input_receiver_fn must be given")
+        if experimental_mode != ModeKeys.PREDICT:
+            raise ValueError(f"experimental_mode must be {ModeKeys.PREDICT!r}; got {experimental_mode!r}")
+        checkpoint = self._checkpoint(checkpoint_path)
+        if checkpoint is None:
+            raise ValueError(f"there is no checkpoint in {self.model_dir} to export: train the model first")
+        receiver = serving_input_receiver_fn()
+        path = export_model(
+            self._model_fn, CheckpointReader(checkpoint), receiver, fspath(export_dir_base), assets_extra
+        )
+        if isinstance(self._config.tracking, MLflowSettings):
+            self._track_export(path)
+        return path.encode()
+
+    def latest_checkpoint(self) -> str | None:
+        """The path of the newest checkpoint in model_dir, or None."""
+        return latest_checkpoint(self.model_dir)
+
+    def eval_dir(self, name: str | None = None) -> str:
+        """The folder of the summaries of an evaluation: model_dir/eval, or model_dir/eval_NAME."""
+        return storage.join(self.model_dir, f"eval_{name}" if name else "eval")
+
+    def get_variable_names(self) -> list[str]:
+        """The names of all variables in the latest checkpoint, sorted.
+
+        Raises:
+            ValueError: there is no checkpoint.
+        """
+        return sorted(self._reader().get_variable_to_shape_map())
+
+    def get_variable_value(self, name: str | Sequence[str]) -> NDArray[Any] | list[NDArray[Any]]:
+        """The value of a variable in the latest checkpoint, or of each of a list of them.
+
+        Args:
+            name: as `get_variable_names` gives them; a trailing ':0' is ignored.
+
+        Raises:
+            ValueError: there is no checkpoint.
+            NotFoundError: there is no such variable.
+        """
+        reader = self._reader()
+        if isinstance(name, str):
+            return reader.get_tensor(name.removesuffix(":0"))
+        return [reader.get_tensor(each.removesuffix(":0")) for each in name]
+
+    def _reader(self) -> CheckpointReader:
+        checkpoint = self.latest_checkpoint()
+        if checkpoint is None:
+            raise ValueError(f"there is no checkpoint in {self.model_dir}: train the model first")
+        return CheckpointReader(checkpoint)
+
+    def _checkpoint(self, path: str | None) -> str | None:
+        """The checkpoint to use: the given one, the latest, or None."""
+        if path is None:
+            return self.latest_checkpoint()
+        try:
+            return CheckpointReader(str(path)).path
+        except errors.NotFoundError as error:
+            raise ValueError(f"checkpoint_path: {error}") from error
+
+    def _checkpoint_step(self) -> int:
+        checkpoint = self.latest_checkpoint()
+        return 0 if checkpoint is None else CheckpointReader(checkpoint).global_step
+
+    def _shared_dataset(self, input_fn: InputFn) -> Dataset | None:
+        """The data set that an input_fn returns, so that workers share it; None if each must call it itself."""
+        if self._config.num_workers is None or wants_input_context(input_fn):
+            return None
+        source = call_input_fn(input_fn, ModeKeys.TRAIN, self._params, self._config, InputContext())
+        return source if isinstance(source, Dataset) else None
+
+    def _check_writable(self) -> None:
+        """Refuse a model_dir that cannot be written, before any work is done."""
+        if not storage.is_local(self.model_dir):
+            return
+        folder = storage.filesystem(self.model_dir)[1]
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise type(error)(
+                error.errno, f"model_dir cannot be written ({error.strerror}); choose another folder", folder
+            ) from error
+
+    def _track(self, metrics: Mapping[str, Any], name: str | None) -> None:
+        if not isinstance(self._config.tracking, MLflowSettings):
+            return
+        run = MlflowRun(self.model_dir, self._config.tracking)
+        prefix = f"eval_{name}" if name else "eval"
+        step = int(metrics["global_step"])
+        run.log_metrics(
+            {f"{prefix}/{key}": float(value) for key, value in metrics.items() if key != "global_step"}, step
+        )
+        run.finish()
+
+    def _track_export(self, path: str) -> None:
+        from pathlib import Path
+
+        from raydnn.export.loader import load
+
+        assert isinstance(self._config.tracking, MLflowSettings)
+        run = MlflowRun(self.model_dir, self._config.tracking)
+        run.log_export(Path(path), load(path).signature_json(), step=self._checkpoint_step())
+        run.finish()
+
+
+def _temporary_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="raydnn-")
+    logger.warning("No model_dir is given: using the temporary folder %s", folder)
+    return folder
+
+
+def _check_listeners(listeners: Any) -> tuple[CheckpointSaverListener, ...]:
+    checked = tuple(listeners or ())
+    for listener in checked:
+        if not isinstance(listener, CheckpointSaverListener):
+            raise TypeError(f"saving_listeners must hold CheckpointSaverListener objects; got {listener!r}")
+    return checked
+
+
+def _refuse_overrides(kind: type) -> None:
+    """As in TensorFlow, a subclass may add members but not redefine those of Estimator.
+
+    Raises:
+        ValueError: it does.
+    """
+    own = {
+        name
+        for name in vars(Estimator)
+        if not name.startswith("__") and name not in _MAY_OVERRIDE and inspect.getattr_static(Estimator, name)
+    }
+    for parent in kind.__mro__[: kind.__mro__.index(Estimator)]:
+        redefined = sorted(own & set(vars(parent)))
+        if redefined:
+            raise ValueError(f"{parent.__name__} redefines {', '.join(redefined)} of Estimator; add new names instead")

@@ -1,0 +1,133 @@
+"""Evaluating and predicting, in this process."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raydnn import errors, storage
+from raydnn.estimator.model import Model
+from raydnn.estimator.model_fn import ModelFn
+from raydnn.estimator.streams import open_local_stream
+from raydnn.model.metrics import Metrics
+from raydnn.tracking.event_file import EventFileWriter
+from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.hooks.session_run_hook import SessionRunHook
+
+InputFn = Callable[..., Any]
+
+
+def open_model(
+    model_fn: ModelFn,
+    params: Mapping[str, Any],
+    config: Any,
+    mode: str,
+    input_fn: InputFn,
+    checkpoint: str | None,
+    seed: int,
+) -> tuple[Model, Any]:
+    """A model with the values of a checkpoint, and its input.
+
+    Returns:
+        The model and the opened stream, which the caller closes.
+    """
+    stream = open_local_stream(model_fn, input_fn, mode, params, config)
+    try:
+        model = Model(model_fn, params, config, mode, seed)
+        model.build(stream.empty)
+        if checkpoint is not None:
+            model.restore(CheckpointReader(checkpoint))
+    except BaseException:
+        stream.close()
+        raise
+    return model, stream
+
+
+def evaluate(model: Model, stream: Any, steps: int | None, hooks: Sequence[SessionRunHook]) -> dict[str, Any]:
+    """The metrics of a model over its input.
+
+    Args:
+        model: in EVAL mode.
+        stream: its input; closed at the end.
+        steps: how many batches at most; None is all.
+        hooks: `begin` is called before and `end` after the evaluation.
+
+    Returns:
+        Metrics by name, float32, and `global_step`, int64.
+    """
+    total: Metrics | None = model.evaluate(stream.empty).eval_metric_ops
+    if total is not None:
+        total.sums.clear()
+    for hook in hooks:
+        hook.begin()
+    try:
+        for batch in islice(stream.batches, steps):
+            spec = model.evaluate(batch)
+            if total is not None and spec.eval_metric_ops is not None:
+                total.merge(spec.eval_metric_ops)
+    except errors.OutOfRangeError:
+        pass
+    finally:
+        stream.close()
+    metrics: dict[str, Any] = {} if total is None else dict(total.result())
+    return {**metrics, "global_step": np.int64(model.global_step)}
+
+
+def write_eval_summary(folder: str, metrics: Mapping[str, Any], checkpoint: str | None) -> None:
+    """Write the metrics of an evaluation into an event file, as TensorBoard reads them."""
+    if storage.is_local(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    step = int(metrics["global_step"])
+    with EventFileWriter(folder) as writer:
+        for name, value in metrics.items():
+            if name != "global_step":
+                writer.add_scalar(name, float(value), step)
+        if checkpoint is not None:
+            writer.add_text("checkpoint_path", checkpoint, step)
+
+
+def predict(model: Model, stream: Any, predict_keys: Any, yield_single_examples: bool) -> Iterator[Any]:
+    """The predictions of a model over its input.
+
+    Args:
+        model: in PREDICT mode.
+        stream: its input; closed at the end.
+        predict_keys: which keys to keep; None or empty keeps all.
+        yield_single_examples: one item per row, else one per batch.
+
+    Raises:
+        ValueError: no key remains, keys are given but predictions are no dict, or their rows differ in number.
+    """
+    try:
+        for batch in stream.batches:
+            predictions = select_keys(model.predict(batch), predict_keys)
+            if not yield_single_examples:
+                yield predictions
+            elif isinstance(predictions, dict):
+                _check_rows(predictions)
+                for row in range(batch.num_rows):
+                    yield {key: value[row] for key, value in predictions.items()}
+            else:
+                yield from predictions
+    finally:
+        stream.close()
+
+
+def select_keys(predictions: Any, predict_keys: Any) -> Any:
+    """The predictions whose key is in `predict_keys`."""
+    if not predict_keys:
+        return predictions
+    if not isinstance(predictions, dict):
+        raise ValueError("predict_keys are given, but predictions are not a dict")
+    kept = {key: value for key, value in predictions.items() if key in predict_keys}
+    if not kept:
+        raise ValueError(f"no prediction has a key in {predict_keys!r}; there are {', '.join(predictions)}")
+    return kept
+
+
+def _check_rows(predictions: Mapping[str, Any]) -> None:
+    rows = {key: len(value) for key, value in predictions.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"predictions have different numbers of rows: {rows}")

@@ -1,0 +1,173 @@
+"""The model function of DNNClassifier, and how any model function is called."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raydnn.estimator.estimator_spec import EstimatorSpec
+from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.feature_column.columns import DenseColumn
+from raydnn.feature_column.encoder import Encoder, example_weight_column, input_layer_columns
+from raydnn.model.batch import EncodedBatch
+from raydnn.model.heads import Head, Predictions
+from raydnn.model.losses import reduce_loss
+from raydnn.model.settings import NetworkSettings
+from raydnn.train.optimizers import resolve_optimizer
+from raydnn.train.run_context import current_context, get_module
+
+ModelFn = Callable[..., EstimatorSpec]
+ARGUMENTS = ("features", "labels", "mode", "params", "config")
+
+
+@dataclass(frozen=True, eq=False)
+class DNNModelFn:
+    """Network, head and optimizer of a DNNClassifier as a model function.
+
+    Attributes:
+        columns, weight_column: as the user gave them; checked when the model is built.
+        network: what the network is made of.
+        head: turns logits into losses and predictions.
+        optimizer: as the user gave it.
+    """
+
+    columns: Any
+    network: NetworkSettings
+    head: Head
+    optimizer: Any
+    weight_column: Any
+
+    def describe(self) -> dict[str, Any]:
+        """The arguments of the classifier, for people."""
+        optimizer = self.optimizer
+        return {
+            "hidden_units": list(self.network.hidden_units),
+            "activation_fn": getattr(self.network.activation_fn, "__name__", self.network.activation_fn),
+            "dropout": self.network.dropout,
+            "batch_norm": self.network.batch_norm,
+            "n_classes": self.head.n_classes,
+            "loss_reduction": self.head.loss_reduction,
+            "optimizer": optimizer if isinstance(optimizer, str) else type(resolve_optimizer(optimizer)).__name__,
+            "feature_columns": ", ".join(column.name for column in input_layer_columns(self.columns)),
+        }
+
+    def encoder(self, mode: str) -> Encoder:
+        """The encoder of the batches that this function takes as features.
+
+        Raises:
+            ValueError, TypeError: bad columns or weight column.
+        """
+        columns: tuple[DenseColumn, ...] = input_layer_columns(self.columns)
+        if mode == ModeKeys.PREDICT:
+            return Encoder(columns)
+        return Encoder(columns, self.head.label_encoder, example_weight_column(self.weight_column))
+
+    def __call__(self, features: EncodedBatch, labels: None, mode: str, config: Any) -> EstimatorSpec:
+        """The model for one batch.
+
+        Args:
+            features: batch of this function's encoder, labels and weights included.
+            labels: not used.
+            mode: a value of `ModeKeys`.
+            config: not used.
+        """
+        context = current_context()
+        network = get_module("dnn", lambda: self._build(mode))
+        activations: dict[str, Tensor] | None = {} if context.wants_activations else None
+        logits = network(features, context.dropout_generator(), activations)
+        predictions = _LazyPredictions(self.head, logits)
+        # As in TensorFlow, where a bad optimizer is refused also by evaluate and predict.
+        optimizer = context.store.remember("optimizer", lambda: resolve_optimizer(self.optimizer))
+        if mode == ModeKeys.PREDICT:
+            return EstimatorSpec(mode, predictions=predictions)
+        assert features.labels is not None
+        losses = self.head.losses(logits, features.labels)
+        loss = reduce_loss(losses, features.weights, self.head.loss_reduction, context.all_sum)
+        weight = torch.tensor(float(len(losses))) if features.weights is None else features.weights.sum()
+        if mode == ModeKeys.EVAL:
+            metrics = self.head.metrics()
+            metrics.update(logits, features.labels, features.weights, losses, loss)
+            return EstimatorSpec(mode, predictions, loss, eval_metric_ops=metrics)
+        is_sum = self.head.loss_reduction == "weighted_sum"
+        return EstimatorSpec(
+            mode,
+            predictions,
+            loss,
+            optimizer.minimize(loss),
+            example_weight=weight if is_sum else None,
+            activations=activations,
+        )
+
+    def _build(self, mode: str) -> torch.nn.Module:
+        context = current_context()
+        return self.network.build(
+            self.encoder(mode),
+            self.head.logits_dimension,
+            context.seed,
+            lambda tensor: context.all_sum(tensor),
+        )
+
+
+@dataclass(eq=False)
+class _LazyPredictions(Mapping[str, Any]):
+    """Predictions that are computed when they are first asked for: training asks seldom."""
+
+    head: Head
+    logits: Tensor
+    _values: Predictions | None = field(default=None, init=False)
+
+    def _all(self) -> Predictions:
+        if self._values is None:
+            self._values = self.head.predictions(self.logits.detach())
+        return self._values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def check_model_fn(model_fn: Any, params: Mapping[str, Any] | None) -> None:
+    """Refuse what cannot be a model function.
+
+    Raises:
+        ValueError: None, no argument `features`, unknown arguments, or params without an argument for them.
+    """
+    if model_fn is None:
+        raise ValueError("model_fn must be given")
+    arguments = set(inspect.signature(model_fn).parameters)
+    if "features" not in arguments:
+        raise ValueError(f"model_fn must have an argument 'features'; it has {sorted(arguments)}")
+    unknown = sorted(arguments - {*ARGUMENTS, "self"})
+    if unknown:
+        raise ValueError(f"model_fn has the arguments {unknown}; known are {', '.join(ARGUMENTS)}")
+    if params is not None and "params" not in arguments:
+        raise ValueError("params are given, but model_fn has no argument 'params'")
+
+
+def call_model_fn(
+    model_fn: ModelFn, features: Any, labels: Any, mode: str, params: Mapping[str, Any], config: Any
+) -> EstimatorSpec:
+    """Call a model function with the arguments that it declares.
+
+    Raises:
+        ValueError: labels that it does not declare, or a result that is no EstimatorSpec.
+    """
+    declared = inspect.signature(model_fn).parameters
+    available = {"mode": mode, "params": dict(params), "config": config}
+    arguments = {name: value for name, value in available.items() if name in declared}
+    if "labels" in declared:
+        arguments["labels"] = labels if mode != ModeKeys.PREDICT else None
+    elif labels is not None and mode != ModeKeys.PREDICT:
+        raise ValueError("model_fn has no argument 'labels', but the input gives labels")
+    spec = model_fn(features=features, **arguments)
+    if not isinstance(spec, EstimatorSpec):
+        raise ValueError(f"model_fn must return an EstimatorSpec; got {spec!r}")
+    return spec

@@ -1,0 +1,78 @@
+"""From a model function and an input_fn to the stream of batches that a mode needs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import Any, cast
+
+from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.inputs.batch import ToTensors
+from raydnn.inputs.dataset import Dataset, RayDatasetSource
+from raydnn.inputs.input_fn import Input, InputContext, call_input_fn
+from raydnn.inputs.prepare import EncodingPreparer, Preparer, RawPreparer
+from raydnn.inputs.raw_tensors import raw_tensors
+from raydnn.inputs.stream import InputStream, Reader, UnitMap, local_engine, open_stream
+from raydnn.model.batch import EncodedBatch
+
+
+def make_reader(model_fn: Any, mode: str, rank: int = 0, num_ranks: int = 1, device: str = "cpu") -> Reader:
+    """How raw rows become batches of a model function.
+
+    Args:
+        model_fn: if it has a method `encoder(mode)`, its features are encoded batches; else raw tensors.
+        mode: a value of `ModeKeys`.
+        rank, num_ranks: the replica.
+        device: where the tensors go.
+    """
+    encoder_of: Callable[[str], Any] | None = getattr(model_fn, "encoder", None)
+    if encoder_of is None:
+        preparer: Preparer = RawPreparer()
+        to_tensors: ToTensors = raw_tensors
+    else:
+        preparer = EncodingPreparer(encoder_of(mode))
+        to_tensors = partial(_encoded_tensors, device=device)
+    return Reader(preparer, to_tensors, rank, num_ranks)
+
+
+def resolve_source(source: Input, preparer: Preparer, label: bool = True) -> Input:
+    """A source whose rows can be read here: those of a Ray Dataset are encoded by Ray Data first.
+
+    Args:
+        source: what the input_fn returned.
+        preparer: encodes the rows.
+        label: whether labels are read; without, a data set's label column is ignored.
+    """
+    if isinstance(source, Dataset) and isinstance(source.source, RayDatasetSource):
+        module = import_module("raydnn.distributed.data")
+        return cast("Dataset", module.encode_dataset(source, preparer, label))
+    return source
+
+
+def unit_map(engine: str) -> UnitMap:
+    """The engine that loads units ahead; 'auto' is a thread."""
+    if engine == "ray_data":
+        return cast("UnitMap", import_module("raydnn.distributed.data").map_in_ray_data)
+    return local_engine(engine)
+
+
+def open_local_stream(
+    model_fn: Any, input_fn: Callable[..., Any], mode: str, params: Mapping[str, Any], config: Any
+) -> InputStream:
+    """The whole input of evaluate or predict, in this process."""
+    reader = make_reader(model_fn, mode)
+    source = call_input_fn(input_fn, mode, params, config, InputContext())
+    with_label = mode != ModeKeys.PREDICT
+    source = resolve_source(source, reader.preparer, with_label)
+    if not with_label and isinstance(source, Dataset):
+        source = without_label(source)
+    return open_stream(source, reader, unit_map(config.input_engine))
+
+
+def without_label(dataset: Dataset) -> Dataset:
+    """The data set with its label column ignored."""
+    return replace(dataset, label=None)
+
+
+def _encoded_tensors(rows: Any, device: str) -> tuple[EncodedBatch, None]:
+    return EncodedBatch.from_arrow(rows, device), None

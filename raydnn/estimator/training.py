@@ -1,0 +1,163 @@
+"""One call of `Estimator.train`, as a value that can be sent to workers and run there."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.estimator.model import Model
+from raydnn.estimator.model_fn import ModelFn
+from raydnn.estimator.run_config import RunConfig
+from raydnn.estimator.streams import make_reader, resolve_source, unit_map
+from raydnn.inputs.dataset import Dataset
+from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
+from raydnn.inputs.stream import open_stream
+from raydnn.tracking.event_file import EventFileWriter
+from raydnn.tracking.hooks import MLflowHook
+from raydnn.tracking.mlflow_run import MlflowRun
+from raydnn.tracking.settings import MLflowSettings
+from raydnn.train.checkpoint import CheckpointReader, CheckpointStore, latest_checkpoint
+from raydnn.train.hooks import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+    NanTensorHook,
+    SessionRunHook,
+    StepCounterHook,
+    StopAtStepHook,
+    SummarySaverHook,
+)
+from raydnn.train.hooks.logging_tensor import log_loss_and_step
+from raydnn.train.hooks.progress import ProgressHook, ProgressSink
+from raydnn.train.loop import train_loop
+from raydnn.train.replicas import Replicas
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainJob:
+    """Everything that a worker needs to train.
+
+    Attributes:
+        model_fn, params, config, model_dir: of the estimator.
+        input_fn: called by each worker where `dataset` is None.
+        dataset: what the input_fn returned, if that is a data set which workers can share.
+        seed: of initial values and dropout, the same for all workers.
+        hooks, saving_listeners: of the user; each worker has its own copy.
+        max_steps: global step at which to stop, or None.
+        start_step: global step at which the call begins.
+    """
+
+    model_fn: ModelFn
+    params: Mapping[str, Any]
+    config: RunConfig
+    model_dir: str
+    input_fn: InputFn
+    dataset: Dataset | None
+    seed: int
+    hooks: Sequence[SessionRunHook]
+    saving_listeners: Sequence[CheckpointSaverListener]
+    max_steps: int | None
+    start_step: int
+
+    @property
+    def total_steps(self) -> int | None:
+        """How many steps this call will make, as far as that is known."""
+        from_input = None if self.dataset is None else self.dataset.num_batches
+        from_limit = None if self.max_steps is None else self.max_steps - self.start_step
+        known = [steps for steps in (from_input, from_limit) if steps is not None]
+        return min(known) if known else None
+
+    def run(self, replicas: Replicas, sink: ProgressSink | None) -> None:
+        """Train on one replica; all replicas of the group call it.
+
+        Args:
+            replicas: the group.
+            sink: takes reports of progress, on the chief.
+        """
+        device = "cuda" if self.config.use_gpu else "cpu"
+        reader = make_reader(self.model_fn, ModeKeys.TRAIN, replicas.rank, replicas.size, device)
+        source = resolve_source(self._source(replicas), reader.preparer)
+        is_own_shard = replicas.size > 1 and wants_input_context(self.input_fn)
+        with ExitStack() as stack:
+            stream = open_stream(source, reader, unit_map(self.config.input_engine), is_own_shard)
+            stack.callback(stream.close)
+            model = Model(self.model_fn, self.params, self.config, ModeKeys.TRAIN, self.seed, replicas, device)
+            spec = model.build(stream.empty)
+            checkpoint = latest_checkpoint(self.model_dir)
+            if checkpoint is not None:
+                model.restore(CheckpointReader(checkpoint))
+                logger.info("Restored %s", checkpoint)
+            chief_hooks: list[SessionRunHook] = []
+            if replicas.rank == 0:
+                writer = stack.enter_context(EventFileWriter(self.model_dir))
+                chief_hooks = [*self._saver_hooks(), *spec.training_chief_hooks]
+                chief_hooks += self._reporting_hooks(writer, sink, stack)
+            hooks = [*chief_hooks, *self._hooks(), *spec.training_hooks]
+            train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint)
+
+    def _source(self, replicas: Replicas) -> Input:
+        if self.dataset is not None:
+            return self.dataset
+        context = InputContext(replicas.size, replicas.rank, replicas.size)
+        return call_input_fn(self.input_fn, ModeKeys.TRAIN, self.params, self.config, context)
+
+    def _hooks(self) -> list[SessionRunHook]:
+        """The hooks of every replica, in TensorFlow's order."""
+        hooks = [*self.hooks]
+        if self.max_steps is not None:
+            hooks.append(StopAtStepHook(last_step=self.max_steps))
+        hooks.append(NanTensorHook())
+        if self.config.log_step_count_steps is not None:
+            hooks.append(log_loss_and_step(self.config.log_step_count_steps))
+        return hooks
+
+    def _reporting_hooks(
+        self, writer: EventFileWriter, sink: ProgressSink | None, stack: ExitStack
+    ) -> list[SessionRunHook]:
+        """The hooks of the chief that tell the world how training gets on."""
+        config = self.config
+        hooks: list[SessionRunHook] = []
+        if config.log_step_count_steps is not None:
+            hooks.append(StepCounterHook(config.log_step_count_steps, summary_writer=writer))
+        if config.save_summary_steps:
+            hooks.append(SummarySaverHook(config.save_summary_steps, summary_writer=writer))
+        if isinstance(config.tracking, MLflowSettings):
+            run = MlflowRun(self.model_dir, config.tracking)
+            stack.push(lambda kind, error, trace: run.finish("FAILED") if error is not None else None)
+            hooks.append(MLflowHook(run, self._parameters()))
+        if sink is not None:
+            total = self.total_steps
+            hooks.append(ProgressHook(sink, None if total is None else self.start_step + total))
+        return hooks
+
+    def _saver_hooks(self) -> list[CheckpointSaverHook]:
+        """The hook that saves checkpoints, unless the user brought one or wants none.
+
+        Raises:
+            ValueError: there are listeners but nothing to listen to.
+        """
+        config = self.config
+        own = [hook for hook in self.hooks if isinstance(hook, CheckpointSaverHook)]
+        made = []
+        if not own and config.saves_checkpoints:
+            store = CheckpointStore(
+                self.model_dir,
+                config.keep_checkpoint_max,
+                config.keep_checkpoint_every_n_hours,
+                config.to_json(),
+            )
+            secs = config.save_checkpoints_secs or None
+            made.append(CheckpointSaverHook(self.model_dir, secs, config.save_checkpoints_steps, store=store))
+        if self.saving_listeners:
+            if not (own or made):
+                raise ValueError("saving_listeners need checkpoints, but save_checkpoints_steps and _secs are off")
+            (own or made)[0].add_listeners(self.saving_listeners)
+        return made
+
+    def _parameters(self) -> dict[str, Any]:
+        """What MLflow shows of this run."""
+        describe = getattr(self.model_fn, "describe", dict)
+        return {**describe(), **self.params, "seed": self.seed, "num_workers": self.config.num_workers or 1}

@@ -1,0 +1,108 @@
+"""From the arrays that people hand over to Arrow columns."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from raydnn.feature_column.raw_features import SPARSE_MARK
+from raydnn.inputs.sparse_tensor import SparseTensor
+
+
+def features_to_arrow(features: Mapping[str, Any]) -> pa.RecordBatch:
+    """A dict of features as a record batch.
+
+    Args:
+        features: name -> [rows] or [rows, ...] NumPy, torch or Arrow array, pandas Series, list (of lists, then
+            ragged), or SparseTensor.
+
+    Raises:
+        ValueError: not a dict, an array without rows, or arrays with different numbers of rows.
+    """
+    if not isinstance(features, Mapping):
+        raise ValueError(
+            f"features should be a dictionary of name -> array; got {type(features).__name__}. Wrap a single array: "
+            "{'x': array}"
+        )
+    fields, arrays = [], []
+    for name, value in features.items():
+        array = array_to_arrow(value, f"feature '{name}'")
+        mark = SPARSE_MARK if isinstance(value, SparseTensor) else None
+        fields.append(pa.field(str(name), array.type, metadata=mark))
+        arrays.append(array)
+    lengths = {field.name: len(array) for field, array in zip(fields, arrays, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"features have different numbers of rows: {lengths}")
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def array_to_arrow(value: Any, what: str) -> pa.Array:
+    """One array as an Arrow array.
+
+    Args:
+        value: as `features_to_arrow` takes them.
+        what: for messages, such as "feature 'age'".
+
+    Returns:
+        A plain array for [rows], nested fixed-size lists for [rows, ...], lists for ragged and sparse values.
+
+    Raises:
+        ValueError: it is a scalar, or Arrow cannot hold it.
+    """
+    if isinstance(value, pa.ChunkedArray):
+        return value.combine_chunks() if value.num_chunks != 1 else value.chunk(0)
+    if isinstance(value, pa.Array):
+        return value
+    if isinstance(value, SparseTensor):
+        return value.to_arrow()
+    if _is_torch(value):
+        value = value.detach().cpu().numpy()
+    try:
+        if isinstance(value, np.ndarray):
+            return _numpy_to_arrow(value, what)
+        if isinstance(value, list | tuple):
+            return _list_to_arrow(list(value))
+        if hasattr(value, "to_numpy"):  # a pandas Series
+            return pa.Array.from_pandas(value)
+        if np.ndim(value) == 0:
+            raise ValueError(f"{what} is a single value ({value!r}); give one value for each row")
+        return _numpy_to_arrow(np.asarray(value), what)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"{what} cannot be read as a column: {error}") from error
+
+
+def _numpy_to_arrow(values: NDArray[Any], what: str) -> pa.Array:
+    if values.ndim == 0:
+        raise ValueError(f"{what} is a single value ({values!r}); give one value for each row")
+    flat = np.ascontiguousarray(values).reshape(-1)
+    array = pa.array(flat.tolist() if flat.dtype.kind in "USO" else flat)
+    for size in reversed(values.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, size)
+    return array
+
+
+def _list_to_arrow(values: list[Any]) -> pa.Array:
+    if values and all(isinstance(value, np.ndarray | np.generic) for value in values):
+        values = [value.tolist() for value in values]
+    return pa.array(values)
+
+
+def _is_torch(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def table_to_batch(table: pa.Table) -> pa.RecordBatch:
+    """A table as one record batch."""
+    batches = table.unify_dictionaries().combine_chunks().to_batches()
+    if batches:
+        return batches[0]
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in table.schema], schema=table.schema)
+
+
+def concat_batches(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Record batches of one schema end to end; at least one is needed."""
+    return batches[0] if len(batches) == 1 else table_to_batch(pa.Table.from_batches(batches))

@@ -1,0 +1,33 @@
+"""One batch of a stream, as a model gets it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from raydnn.inputs.plan import Cursor
+
+ToTensors = Callable[[pa.RecordBatch], tuple[Any, Any]]
+"""From prepared rows to the features and labels that a model function gets."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The rows of one global batch that fall to one replica.
+
+    Attributes:
+        features: what the model function gets as features.
+        labels: what it gets as labels, or None.
+        num_rows: of this replica; may be 0.
+        global_rows: of all replicas, as far as this one knows.
+        rows: the prepared rows that the tensors were made of.
+        cursor: where the input goes on after this batch, or None if the input cannot be continued.
+    """
+
+    features: Any
+    labels: Any
+    num_rows: int
+    global_rows: int
+    rows: pa.RecordBatch
+    cursor: Cursor | None = None

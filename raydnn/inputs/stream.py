@@ -1,0 +1,202 @@
+"""Streams of batches for one replica: cut from a data set by plan, or from batches that the user made."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raydnn.inputs.arrays import array_to_arrow, concat_batches, features_to_arrow
+from raydnn.inputs.batch import Batch, ToTensors
+from raydnn.inputs.dataset import Dataset, check_label
+from raydnn.inputs.input_fn import Input
+from raydnn.inputs.ordered_map import Prefetch, map_in_thread, map_inline
+from raydnn.inputs.plan import Cursor, EpochPlan, Unit
+from raydnn.inputs.prepare import Preparer
+from raydnn.inputs.sparse_tensor import SparseTensor
+
+PREFETCHED_BATCHES = 2
+
+UnitMap = Callable[[Callable[[Unit], pa.RecordBatch], Iterable[Unit]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How raw rows become a model's batches.
+
+    Attributes:
+        preparer: encodes rows where they are read.
+        to_tensors: makes the model's arguments from prepared rows.
+        rank, num_ranks: the replica whose part of each global batch is wanted.
+    """
+
+    preparer: Preparer
+    to_tensors: ToTensors
+    rank: int = 0
+    num_ranks: int = 1
+
+    def batch(self, rows: pa.RecordBatch, global_rows: int, cursor: Cursor | None = None) -> Batch:
+        """A batch from prepared rows."""
+        features, labels = self.to_tensors(rows)
+        return Batch(features, labels, rows.num_rows, global_rows, rows, cursor)
+
+
+@dataclass(frozen=True)
+class UnitLoader:
+    """Reads, encodes and shuffles one unit of a plan; can be sent to another process."""
+
+    dataset: Dataset
+    preparer: Preparer
+    epoch: EpochPlan
+
+    def __call__(self, unit: Unit) -> pa.RecordBatch:
+        rows = concat_batches([self.read(piece.fragment, piece.start, piece.stop) for piece in unit.pieces])
+        order = self.epoch.row_order(unit)
+        return rows if order is None else rows.take(pa.array(order))
+
+    def read(self, fragment: int, start: int, stop: int) -> pa.RecordBatch:
+        """Prepared rows [start, stop) of a fragment, in their own order."""
+        fragments, label = self.dataset.fragments, self.dataset.label
+        if fragments.is_prepared:
+            return fragments.read(fragment, start, stop, None)
+        keys = self.preparer.feature_keys
+        columns = None if keys is None else [*keys, *([label] if label is not None and label not in keys else [])]
+        raw = fragments.read(fragment, start, stop, columns)
+        labels = None
+        if label is not None:
+            check_label(label, raw.schema.names)
+            labels = raw.column(label)
+        return self.preparer.prepare(raw, labels)
+
+
+def planned_batches(
+    dataset: Dataset, reader: Reader, map_units: UnitMap = map_in_thread, cursor: Cursor | None = None
+) -> Iterator[Batch]:
+    """The batches of a data set for one replica, with the place to go on from.
+
+    Args:
+        dataset: whose source is fragments.
+        reader: of the replica.
+        map_units: engine that loads units ahead.
+        cursor: where to begin; None is the start.
+
+    Yields:
+        One batch for each global batch, also where the replica's part of it is empty.
+    """
+    plan = dataset.plan
+    first = cursor or Cursor(0, 0, plan.fingerprint)
+    plan.check(first)
+    epochs = count(first.epoch) if dataset.num_epochs is None else range(first.epoch, dataset.num_epochs)
+    for number in epochs:
+        start = first.batch if number == first.epoch else 0
+        epoch = plan.epoch(number, rank=reader.rank, num_ranks=reader.num_ranks, start_batch=start)
+        loader = UnitLoader(dataset, reader.preparer, epoch)
+        for place, slices in enumerate(_cut(epoch, map_units(loader, epoch.units)), start):
+            rows = concat_batches(slices or [loader.read(0, 0, 0)])
+            yield reader.batch(rows, epoch.global_rows(place), Cursor(number, place + 1, plan.fingerprint))
+
+
+def _cut(epoch: EpochPlan, loaded: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """The slices of each batch; a unit is let go after its last one."""
+    held: dict[int, pa.RecordBatch] = {}
+    num_loaded = 0
+    for place, takes in enumerate(epoch.batches(), epoch.start_batch):
+        rows = []
+        for take in takes:
+            while take.unit >= num_loaded:
+                held[num_loaded] = next(loaded)
+                num_loaded += 1
+            rows.append(held[take.unit].slice(take.start, take.stop - take.start))
+        for unit in {take.unit for take in takes}:
+            if epoch.last_batch[unit] == place:
+                del held[unit]
+        yield rows
+
+
+def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader, is_own_shard: bool) -> Iterator[Batch]:
+    """Batches that the user made.
+
+    Args:
+        items: (features, labels) of each batch.
+        reader: of the replica.
+        is_own_shard: whether they are meant for this replica alone; else they are global batches, of which it takes
+            its part.
+    """
+    for features, labels in items:
+        raw = features_to_arrow(features)
+        columns = None if labels is None else _labels_to_arrow(labels)
+        global_rows = raw.num_rows
+        if not is_own_shard and reader.num_ranks > 1:
+            start = reader.rank * global_rows // reader.num_ranks
+            stop = (reader.rank + 1) * global_rows // reader.num_ranks
+            raw = raw.slice(start, stop - start)
+            columns = None if columns is None else columns.slice(start, stop - start)
+        yield reader.batch(reader.preparer.prepare(raw, columns), global_rows)
+
+
+def _labels_to_arrow(labels: Any) -> pa.Array:
+    if isinstance(labels, SparseTensor):
+        raise ValueError("labels must be dense, [rows] or [rows, 1]; got a SparseTensor")
+    if isinstance(labels, list) and labels and isinstance(labels[0], list | tuple):
+        labels = np.asarray(labels)
+    return array_to_arrow(labels, "labels")
+
+
+@dataclass(frozen=True, eq=False)
+class InputStream:
+    """The input of one replica.
+
+    Attributes:
+        batches: made ahead by a thread, down to the tensors.
+        empty: a batch without rows.
+        num_batches: how many there are, or None where that is not known.
+        data_fingerprint: of the data set, or None.
+    """
+
+    batches: Iterator[Batch]
+    empty: Batch
+    num_batches: int | None
+    data_fingerprint: str | None
+    _prefetch: Prefetch[Batch]
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._prefetch.close()
+
+
+def open_stream(
+    source: Input, reader: Reader, map_units: UnitMap = map_in_thread, is_own_shard: bool = False
+) -> InputStream:
+    """Start reading.
+
+    Args:
+        source: what the input_fn returned.
+        reader: of the replica.
+        map_units: engine that loads units of a data set ahead.
+        is_own_shard: whether given batches are meant for this replica alone.
+
+    Raises:
+        ValueError: the input is empty and only its data could have told the model's variables.
+    """
+    if isinstance(source, Dataset):
+        made = planned_batches(source, reader, map_units)
+        num_batches, fingerprint = source.num_batches, source.fragments.fingerprint
+    else:
+        made = given_batches(source.items, reader, is_own_shard)
+        num_batches, fingerprint = None, None
+    ahead = Prefetch(made, PREFETCHED_BATCHES)
+    batches: Iterator[Batch] = ahead
+    rows = reader.preparer.empty()
+    if rows is None:
+        first = next(batches, None)
+        if first is None:
+            raise ValueError("the input has no batch, and this model makes its variables from the first one")
+        rows, batches = first.rows.slice(0, 0), chain([first], batches)
+    return InputStream(batches, reader.batch(rows, 0), num_batches, fingerprint, ahead)
+
+
+def local_engine(engine: str) -> UnitMap:
+    """The unit map of an engine that needs no Ray."""
+    return map_inline if engine == "inline" else map_in_thread

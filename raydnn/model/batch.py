@@ -1,0 +1,82 @@
+"""An encoded batch as tensors: what the network, the heads and the metrics read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from raydnn.feature_column.dtypes import is_list
+from raydnn.feature_column.encoder import DENSE, LABEL, WEIGHT
+
+
+@dataclass(frozen=True, eq=False)
+class RowIds:
+    """Ids of one categorical column.
+
+    Attributes:
+        values: integer [num_ids]; negative ids take no part.
+        offsets: int64 [rows + 1]; None means exactly one id in each row.
+        weights: float32 [num_ids] or None.
+    """
+
+    values: Tensor
+    offsets: Tensor | None = None
+    weights: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedBatch:
+    """The tensors of an encoded Arrow batch (see `raydnn.feature_column.encoder`).
+
+    Attributes:
+        num_rows: rows in the batch, which may be 0.
+        dense: float32 [rows, dense width], or None without value columns.
+        ids: one entry per categorical column of the encoder.
+        labels: float32 or int64 [rows], or None.
+        weights: float32 [rows], or None.
+    """
+
+    num_rows: int
+    dense: Tensor | None
+    ids: tuple[RowIds, ...]
+    labels: Tensor | None
+    weights: Tensor | None
+
+    @classmethod
+    def from_arrow(cls, batch: pa.RecordBatch, device: torch.device | str = "cpu") -> "EncodedBatch":
+        """The tensors of an encoded batch, copied once."""
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        dense = None
+        if DENSE in columns:
+            width = columns[DENSE].type.list_size
+            dense = _tensor(columns[DENSE].flatten(), device).view(batch.num_rows, width)
+        ids = []
+        while (array := columns.get(f"ids/{len(ids)}")) is not None:
+            ids.append(_row_ids(array, columns.get(f"weights/{len(ids)}"), device))
+        return cls(
+            batch.num_rows,
+            dense,
+            tuple(ids),
+            _tensor(columns[LABEL], device) if LABEL in columns else None,
+            _tensor(columns[WEIGHT], device) if WEIGHT in columns else None,
+        )
+
+
+def _row_ids(ids: pa.Array, weights: pa.Array | None, device: torch.device | str) -> RowIds:
+    if not is_list(ids.type):
+        return RowIds(_tensor(ids, device), None, None if weights is None else _tensor(weights, device))
+    offsets = ids.offsets.to_numpy()
+    return RowIds(
+        _tensor(ids.flatten(), device),
+        torch.from_numpy(offsets - offsets[0]).to(device),
+        None if weights is None else _tensor(weights.flatten(), device),
+    )
+
+
+def _tensor(array: pa.Array, device: torch.device | str) -> Tensor:
+    # Arrow memory is read-only, which torch cannot express: hence the copy.
+    values: np.ndarray[Any, Any] = np.array(array.to_numpy(zero_copy_only=False))
+    return torch.from_numpy(values).to(device)

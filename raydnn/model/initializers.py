@@ -1,0 +1,145 @@
+"""Initial values, with TensorFlow's distributions.
+
+Every initializer is a frozen callable `(shape, dtype='float32', generator=None) -> Tensor`. The library passes a
+generator of its own for each variable, so that initial values depend on the seed and the variable's name alone,
+not on the order or the place in which variables are made.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raydnn.feature_column.dtypes import dtype_name
+from raydnn.feature_column.fingerprint import fingerprint64
+
+
+@runtime_checkable
+class SeededInitializer(Protocol):
+    """An initializer that draws from a given generator."""
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        """Initial values, float32 of that shape."""
+
+
+class _Initializer:
+    """Makes a `draw` method callable as users call initializers."""
+
+    seed: int | None = None
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        raise NotImplementedError
+
+    def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> Tensor:
+        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
+        return self.draw(shape, generator).to(getattr(torch, dtype_name(dtype)))
+
+
+@dataclass(frozen=True)
+class Zeros(_Initializer):
+    """All 0."""
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        return torch.zeros(*shape)
+
+
+@dataclass(frozen=True)
+class Ones(_Initializer):
+    """All 1."""
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        return torch.ones(*shape)
+
+
+@dataclass(frozen=True)
+class Constant(_Initializer):
+    """All the same value."""
+
+    value: float = 0.0
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        return torch.full(tuple(shape), float(self.value))
+
+
+@dataclass(frozen=True)
+class RandomUniform(_Initializer):
+    """Uniform in [minval, maxval)."""
+
+    minval: float = -0.05
+    maxval: float = 0.05
+    seed: int | None = None
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        return torch.empty(*shape).uniform_(self.minval, self.maxval, generator=generator)
+
+
+@dataclass(frozen=True)
+class RandomNormal(_Initializer):
+    """Normal."""
+
+    mean: float = 0.0
+    stddev: float = 1.0
+    seed: int | None = None
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        return torch.empty(*shape).normal_(self.mean, self.stddev, generator=generator)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(_Initializer):
+    """Normal, with values further than two standard deviations from the mean drawn again.
+
+    Nothing is rescaled: the deviation of the values is 0.88 x stddev.
+    """
+
+    mean: float = 0.0
+    stddev: float = 1.0
+    seed: int | None = None
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        low, high = self.mean - 2 * self.stddev, self.mean + 2 * self.stddev
+        return torch.nn.init.trunc_normal_(torch.empty(*shape), self.mean, self.stddev, low, high, generator=generator)
+
+
+@dataclass(frozen=True)
+class GlorotUniform(_Initializer):
+    """Uniform in [-a, a], a = sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010.
+
+    The fans are the last two sizes of the shape, times the product of the others.
+    """
+
+    seed: int | None = None
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
+        receptive = prod(shape[:-2])
+        fan_in, fan_out = (shape[-2], shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
+        limit = sqrt(6.0 / (receptive * (fan_in + fan_out)))
+        return torch.empty(*shape).uniform_(-limit, limit, generator=generator)
+
+
+def initial_value(initializer: Callable[..., Any], shape: Sequence[int], *, seed: int, name: str) -> Tensor:
+    """The initial value of a variable.
+
+    Args:
+        initializer: of this module, or any callable `(shape, dtype=...) -> array`.
+        shape: of the variable.
+        seed: of the run.
+        name: of the variable; together with the seed it decides the draw.
+
+    Returns:
+        float32 tensor of that shape.
+
+    Raises:
+        ValueError: the initializer gave another shape.
+    """
+    if isinstance(initializer, SeededInitializer) and getattr(initializer, "seed", None) is None:
+        mixed = int(fingerprint64([f"{seed}/{name}"])[0]) >> 1
+        return initializer.draw(shape, torch.Generator().manual_seed(mixed))
+    value = torch.as_tensor(np.asarray(initializer(tuple(shape), dtype="float32")), dtype=torch.float32).clone()
+    if tuple(value.shape) != tuple(shape):
+        raise ValueError(f"the initializer of '{name}' gave shape {tuple(value.shape)}; {tuple(shape)} is needed")
+    return value

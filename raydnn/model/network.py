@@ -1,0 +1,288 @@
+"""The network of a DNNClassifier: input layer, hidden layers, logits, with TensorFlow's names and layouts."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from raydnn.feature_column.columns import CategoricalWrapper
+from raydnn.feature_column.embedding import EmbeddingColumn, IndicatorColumn
+from raydnn.feature_column.encoder import Encoder
+from raydnn.model.activations import Activation
+from raydnn.model.batch import EncodedBatch, RowIds
+from raydnn.model.initializers import GlorotUniform, Ones, TruncatedNormal, Zeros, initial_value
+from raydnn.model.tables import Table, TableGroup, TableUse
+from raydnn.model.variable import Variable
+
+BATCH_NORM_MOMENTUM = 0.999
+BATCH_NORM_EPSILON = 0.001
+
+AllSum = Callable[[Tensor], Tensor]
+"""Sums a tensor over the replicas of the model, differentiably; the identity where there is one."""
+
+
+class InputLayer(nn.Module):
+    """Columns of an encoder side by side: [rows, sum of widths], ordered by column name.
+
+    Args:
+        encoder: whose batches it reads.
+        scope: prefix of the variable names.
+        seed: of the initial values.
+    """
+
+    def __init__(self, encoder: Encoder, scope: str, seed: int) -> None:
+        super().__init__()
+        self.width = sum(column.width for column in encoder.columns)
+        self._columns = encoder.columns
+        self._dense_places = _value_places(encoder)
+        self._indicators = [column for column in encoder.columns if isinstance(column, IndicatorColumn)]
+        self._id_places = {
+            column.name: encoder.categorical_columns.index(column.categorical_column)
+            for column in encoder.columns
+            if isinstance(column, CategoricalWrapper)
+        }
+        self.groups: list[TableGroup] = []
+        self._uses: list[list[TableUse]] = []
+        self._make_tables([column for column in encoder.columns if isinstance(column, EmbeddingColumn)], scope)
+        for group in self.groups:
+            for table, view in _views(group):
+                view.copy_(initial_value(table.initializer, tuple(view.shape), seed=seed, name=table.name))
+
+    def _make_tables(self, columns: Sequence[EmbeddingColumn], scope: str) -> None:
+        by_layout: dict[tuple[int, float | None, bool], list[EmbeddingColumn]] = {}
+        for column in columns:
+            layout = (column.dimension, column.max_norm, column.trainable)
+            by_layout.setdefault(layout, []).append(column)
+        for (dimension, max_norm, trainable), members in by_layout.items():
+            tables: dict[str, Table] = {}
+            uses = []
+            for column in members:
+                name = f"{scope}/{scoped_name(column.table_name)}/embedding_weights"
+                rows = column.categorical_column.num_buckets
+                initializer = column.initializer or TruncatedNormal(stddev=column.default_stddev)
+                tables.setdefault(name, Table(name, rows, initializer))
+                place = list(tables).index(name)
+                uses.append(TableUse(column.name, place, self._id_places[column.name], column.combiner))
+            self.groups.append(TableGroup(dimension, list(tables.values()), trainable, max_norm))
+            self._uses.append(uses)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # The fused tables are no parameters, so torch must be told to move them along.
+        for group in self.groups:
+            group.weight = fn(group.weight)
+        return super()._apply(fn, recurse)
+
+    def variables(self) -> Iterator[Variable]:
+        """The embedding tables."""
+        for group in self.groups:
+            for first_row, (table, view) in zip(group.first_rows, _views(group), strict=False):
+                yield Variable(table.name, view, group.trainable, group, first_row)
+
+    def forward(self, batch: EncodedBatch) -> Tensor:
+        """The input of the first hidden layer, float32 [rows, width]."""
+        parts: dict[str, Tensor] = {}
+        if batch.dense is not None:
+            for name, (start, width) in self._dense_places.items():
+                parts[name] = batch.dense.narrow(1, start, width)
+        for group, uses in zip(self.groups, self._uses, strict=True):
+            vectors = group.lookup(uses, batch.ids, batch.num_rows)
+            parts |= {use.column_name: vector for use, vector in zip(uses, vectors, strict=True)}
+        for column in self._indicators:
+            ids = batch.ids[self._id_places[column.name]]
+            parts[column.name] = count_ids(ids, batch.num_rows, column.width)
+        return torch.cat([parts[column.name] for column in self._columns], dim=1)
+
+
+class DNN(nn.Module):
+    """Input layer, hidden layers and logits.
+
+    Per hidden layer: dense, activation, dropout, batch normalisation.
+
+    Args:
+        encoder: whose batches it reads.
+        hidden_units: sizes of the hidden layers; may be empty.
+        logits_dimension: width of the logits.
+        activation: applied in each hidden layer.
+        dropout: probability of dropping a hidden value in training, or None.
+        batch_norm: whether hidden layers end with batch normalisation.
+        seed: of the initial values.
+        all_sum: sums over replicas, for the batch statistics of the whole global batch.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        hidden_units: Sequence[int],
+        logits_dimension: int,
+        activation: Activation,
+        dropout: float | None,
+        batch_norm: bool,
+        seed: int,
+        all_sum: AllSum = lambda tensor: tensor,
+    ) -> None:
+        super().__init__()
+        self.input_layer = InputLayer(encoder, "dnn/input_from_feature_columns/input_layer", seed)
+        self._activation = activation
+        self._dropout = dropout
+        self.hidden = nn.ModuleList()
+        width = self.input_layer.width
+        for layer, units in enumerate(hidden_units):
+            self.hidden.append(_HiddenLayer(f"dnn/hiddenlayer_{layer}", layer, width, units, seed, batch_norm, all_sum))
+            width = units
+        self.logits = Dense("dnn/logits", width, logits_dimension, seed)
+
+    def variables(self) -> Iterator[Variable]:
+        """All variables, in the order in which TensorFlow makes them."""
+        yield from self.input_layer.variables()
+        for layer in self.hidden:
+            yield from layer.variables()  # type: ignore[operator]
+        yield from self.logits.variables()
+
+    def forward(
+        self,
+        batch: EncodedBatch,
+        generator: torch.Generator | None = None,
+        activations: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """The logits.
+
+        Args:
+            batch: of the encoder.
+            generator: of the dropout masks; only read in training.
+            activations: if given, receives the output of each hidden layer and the logits by scope.
+
+        Returns:
+            float32 [rows, logits_dimension].
+        """
+        net = self.input_layer(batch)
+        for layer in self.hidden:
+            net = self._activation(layer.dense(net))  # type: ignore[operator, union-attr]
+            if self.training and self._dropout is not None:
+                net = drop(net, self._dropout, generator)
+            net = layer.normalize(net)  # type: ignore[operator, union-attr]
+            if activations is not None:
+                activations[layer.scope] = net.detach()  # type: ignore[index]
+        logits: Tensor = self.logits(net)
+        if activations is not None:
+            activations[self.logits.scope] = logits.detach()
+        return logits
+
+
+class Dense(nn.Module):
+    """x @ kernel + bias, with the kernel laid out [in, out] and Glorot uniform initial values."""
+
+    def __init__(self, scope: str, inputs: int, units: int, seed: int) -> None:
+        super().__init__()
+        self.scope = scope
+        kernel = initial_value(GlorotUniform(), (inputs, units), seed=seed, name=f"{scope}/kernel")
+        self.kernel = nn.Parameter(kernel)
+        self.bias = nn.Parameter(torch.zeros(units))
+
+    def variables(self) -> Iterator[Variable]:
+        yield Variable(f"{self.scope}/kernel", self.kernel)
+        yield Variable(f"{self.scope}/bias", self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x, self.kernel)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation with TensorFlow's moving averages, over the global batch.
+
+    Normalises with the batch mean and the biased variance; moving = 0.999 * moving + 0.001 * batch statistic, the
+    biased variance too (torch takes the unbiased one).
+    """
+
+    moving_mean: Tensor
+    moving_variance: Tensor
+
+    def __init__(self, scope: str, units: int, all_sum: AllSum) -> None:
+        super().__init__()
+        self._scope = scope
+        self._all_sum = all_sum
+        self.gamma = nn.Parameter(Ones().draw((units,), None))
+        self.beta = nn.Parameter(Zeros().draw((units,), None))
+        self.register_buffer("moving_mean", Zeros().draw((units,), None))
+        self.register_buffer("moving_variance", Ones().draw((units,), None))
+
+    def variables(self) -> Iterator[Variable]:
+        yield Variable(f"{self._scope}/gamma", self.gamma)
+        yield Variable(f"{self._scope}/beta", self.beta)
+        yield Variable(f"{self._scope}/moving_mean", self.moving_mean, trainable=False)
+        yield Variable(f"{self._scope}/moving_variance", self.moving_variance, trainable=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, variance = self.moving_mean, self.moving_variance
+        if self.training:
+            mean, variance = self._batch_statistics(x)
+        return (x - mean) * torch.rsqrt(variance + BATCH_NORM_EPSILON) * self.gamma + self.beta
+
+    def _batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        # The mean first and the squared distances from it second: one pass over sums of squares would cancel.
+        totals = self._all_sum(torch.cat([x.sum(0), x.new_tensor([float(len(x))])]))
+        rows = totals[-1].detach().clamp(min=1.0)
+        mean = totals[:-1] / rows
+        variance = self._all_sum(((x - mean) ** 2).sum(0)) / rows
+        with torch.no_grad():
+            self.moving_mean.lerp_(mean, 1 - BATCH_NORM_MOMENTUM)
+            self.moving_variance.lerp_(variance, 1 - BATCH_NORM_MOMENTUM)
+        return mean, variance
+
+
+class _HiddenLayer(nn.Module):
+    def __init__(
+        self, scope: str, place: int, inputs: int, units: int, seed: int, batch_norm: bool, all_sum: AllSum
+    ) -> None:
+        super().__init__()
+        self.scope = scope
+        self.dense = Dense(scope, inputs, units, seed)
+        self.normalize = BatchNorm(f"{scope}/batchnorm_{place}", units, all_sum) if batch_norm else nn.Identity()
+
+    def variables(self) -> Iterator[Variable]:
+        yield from self.dense.variables()
+        if isinstance(self.normalize, BatchNorm):
+            yield from self.normalize.variables()
+
+
+def drop(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """Inverted dropout: values are dropped with probability `rate`, the others divided by 1 - rate."""
+    kept = torch.empty_like(x).bernoulli_(1 - rate, generator=generator)
+    return x * kept / (1 - rate)
+
+
+def count_ids(ids: RowIds, num_rows: int, num_buckets: int) -> Tensor:
+    """How often each id occurs in each row, weighted if the ids are; ids outside the buckets count nowhere.
+
+    Returns:
+        float32 [num_rows, num_buckets].
+    """
+    values = ids.values.long()
+    row = torch.arange(num_rows, device=values.device)
+    if ids.offsets is not None:
+        row = torch.repeat_interleave(row, ids.offsets.diff())
+    weights = torch.ones(len(values), device=values.device) if ids.weights is None else ids.weights
+    counted = (values >= 0) & (values < num_buckets)
+    place = (row * num_buckets + values)[counted]
+    counts = torch.zeros(num_rows * num_buckets, device=values.device).index_add_(0, place, weights[counted])
+    return counts.view(num_rows, num_buckets)
+
+
+def scoped_name(name: str) -> str:
+    """A column name as it stands in variable names: characters outside A-Za-z0-9_.- become _."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
+
+
+def _value_places(encoder: Encoder) -> dict[str, tuple[int, int]]:
+    """Where each value column lies in the dense matrix: name -> (start, width)."""
+    places, start = {}, 0
+    for column in encoder.value_columns:
+        places[column.name] = (start, column.width)
+        start += column.width
+    return places
+
+
+def _views(group: TableGroup) -> Iterator[tuple[Table, Tensor]]:
+    for first_row, table in zip(group.first_rows, group.tables, strict=False):
+        yield table, group.weight.narrow(0, first_row, table.num_rows)

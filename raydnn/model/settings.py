@@ -1,0 +1,68 @@
+"""What a DNN is made of besides its columns: the arguments that decide its variables and its arithmetic."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from raydnn.feature_column.encoder import Encoder
+from raydnn.model.activations import activation, activation_name
+from raydnn.model.network import DNN, AllSum
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The shape of a network.
+
+    Attributes:
+        hidden_units: sizes of the hidden layers.
+        activation_fn: as `DNNClassifier` takes it.
+        dropout: probability of dropping a hidden value in training, or None.
+        batch_norm: whether hidden layers end with batch normalisation.
+    """
+
+    hidden_units: Any
+    activation_fn: Any = "relu"
+    dropout: float | None = None
+    batch_norm: bool = False
+
+    def build(self, encoder: Encoder, logits_dimension: int, seed: int, all_sum: AllSum = lambda tensor: tensor) -> DNN:
+        """The network with initial values.
+
+        Raises:
+            TypeError: hidden_units is not iterable or holds something that is no number; a bad activation_fn.
+            ValueError: sizes below 1, an unknown activation, or a dropout outside [0, 1).
+        """
+        units = self._checked_units()
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is the probability of dropping, in [0, 1); got {self.dropout}")
+        function = activation(self.activation_fn)
+        return DNN(encoder, units, logits_dimension, function, self.dropout, self.batch_norm, seed, all_sum)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain values.
+
+        Raises:
+            ValueError: the activation is a function of the user's own, which has no name.
+        """
+        name = activation_name(self.activation_fn)
+        if name is None:
+            raise ValueError(
+                f"activation_fn {self.activation_fn!r} has no name and cannot be written; give the name of a tf.nn "
+                "activation, such as 'relu'"
+            )
+        units = self._checked_units()
+        return {
+            "hidden_units": units,
+            "activation_fn": name,
+            "dropout": self.dropout,
+            "batch_norm": self.batch_norm,
+        }
+
+    def _checked_units(self) -> list[int]:
+        if not isinstance(self.hidden_units, Iterable) or isinstance(self.hidden_units, str):
+            raise TypeError(f"hidden_units must be a list of layer sizes; got {self.hidden_units!r}")
+        units = [int(size) for size in self.hidden_units]
+        for size in units:
+            if size < 1:
+                raise ValueError(f"hidden_units must hold sizes of 1 or more; got {units}")
+        return units

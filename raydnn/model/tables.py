@@ -1,0 +1,271 @@
+"""Embedding tables: fused by dimension, looked up together, with gradients of the touched rows only.
+
+All tables of one dimension lie below each other in one matrix. A step looks up the unique rows of all columns at
+once, and its backward pass leaves the summed gradient of those rows in the group, where the optimizer finds it:
+no gradient has the size of a table. `RowSource` is the seam behind which a table may live elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from raydnn.model.batch import RowIds
+
+_COMBINER_POWER = {"sum": 0, "mean": 1, "sqrtn": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class RowGradient:
+    """The gradient of some rows of a group.
+
+    Attributes:
+        rows: int64 [n], different rows in ascending order.
+        values: float32 [n, dimension], summed over all uses of each row.
+    """
+
+    rows: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Table:
+    """One embedding table.
+
+    Attributes:
+        name: of its variable.
+        num_rows: number of ids.
+        initializer: callable (shape, dtype=...) -> array.
+    """
+
+    name: str
+    num_rows: int
+    initializer: Any = field(compare=False)
+
+
+@dataclass(frozen=True)
+class TableUse:
+    """How one column reads a table.
+
+    Attributes:
+        column_name: for messages.
+        table: which table of the group.
+        ids: which entry of `EncodedBatch.ids`.
+        combiner: 'sum', 'mean' or 'sqrtn'.
+    """
+
+    column_name: str
+    table: int
+    ids: int
+    combiner: str
+
+
+class TableGroup:
+    """Tables of one dimension in one fused matrix.
+
+    Args:
+        dimension: of the vectors.
+        tables: in the order in which they lie below each other.
+        trainable: whether their rows get gradients.
+        max_norm: looked-up rows with a larger norm are scaled to it, or None.
+
+    Attributes:
+        weight: float32 [sum of rows, dimension].
+        gradient: of the last backward pass; the optimizer takes it away.
+    """
+
+    def __init__(self, dimension: int, tables: Sequence[Table], trainable: bool, max_norm: float | None) -> None:
+        self.dimension = dimension
+        self.tables = tuple(tables)
+        self.trainable = trainable
+        self.max_norm = max_norm
+        self.first_rows = [0]
+        for table in self.tables:
+            self.first_rows.append(self.first_rows[-1] + table.num_rows)
+        self.weight = torch.empty(self.first_rows[-1], dimension)
+        self._looked_up: list[tuple[Tensor, Tensor]] = []
+
+    def lookup(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int) -> list[Tensor]:
+        """The combined vectors of each use.
+
+        Args:
+            uses: columns that read tables of this group.
+            batch_ids: `EncodedBatch.ids`.
+            num_rows: rows of the batch.
+
+        Returns:
+            For each use float32 [num_rows, dimension]; a row without ids is zero.
+        """
+        bags = _Bags.gather(uses, batch_ids, num_rows, self.first_rows, self.weight.device)
+        unique, inverse, order, starts = _unique(bags.ids)
+        rows = self.weight.index_select(0, unique)
+        if self.trainable and torch.is_grad_enabled():
+            rows.requires_grad_()
+            self._looked_up.append((unique, rows))
+        read = rows if self.max_norm is None else _clip_norm(rows, self.max_norm)
+        pooled = _Pool.apply(read, inverse, order, starts, bags.bag, bags.offsets, bags.coefficients)
+        return list(pooled.view(len(uses), num_rows, self.dimension))
+
+    def take_gradient(self) -> RowGradient | None:
+        """The row gradient of the last backward pass, once; None if no row was touched."""
+        touched = [(rows, leaf.grad) for rows, leaf in self._looked_up if leaf.grad is not None]
+        self._looked_up.clear()
+        if not touched:
+            return None
+        if len(touched) == 1:
+            return RowGradient(*touched[0])
+        return sum_rows(torch.cat([rows for rows, _ in touched]), torch.cat([grad for _, grad in touched]))
+
+
+def sum_rows(rows: Tensor, values: Tensor) -> RowGradient:
+    """Sum gradients that concern the same rows.
+
+    Args:
+        rows: int64 [n], in any order, with repetitions.
+        values: float32 [n, dimension].
+    """
+    unique, _, order, starts = _unique(rows)
+    summed = F.embedding_bag(order, values, starts, mode="sum")
+    return RowGradient(unique, summed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bags:
+    """The ids of several columns as one list of bags, column after column."""
+
+    ids: Tensor
+    bag: Tensor
+    offsets: Tensor
+    coefficients: Tensor | None
+
+    @classmethod
+    def gather(
+        cls,
+        uses: Sequence[TableUse],
+        batch_ids: Sequence[RowIds],
+        num_rows: int,
+        first_rows: Sequence[int],
+        device: torch.device,
+    ) -> "_Bags":
+        columns = [batch_ids[use.ids] for use in uses]
+        bases = [first_rows[use.table] for use in uses]
+        ids = torch.cat([_shift(column.values, base) for column, base in zip(columns, bases, strict=True)])
+        is_single = all(column.offsets is None for column in columns)
+        num_bags = len(uses) * num_rows
+        if is_single:
+            bag = torch.arange(num_bags, device=device)
+        else:
+            counts = torch.cat([_counts(column, num_rows) for column in columns])
+            bag = torch.repeat_interleave(torch.arange(num_bags, device=device), counts)
+        weights = None
+        if any(column.weights is not None for column in columns):
+            weights = torch.cat([_weights(column) for column in columns])
+        combiners = torch.tensor([_COMBINER_POWER[use.combiner] for use in uses], device=device)
+        keep = ids >= 0
+        if weights is not None:
+            keep &= (weights > 0) | (combiners[bag // max(num_rows, 1)] == 0)
+        if not bool(keep.all()):
+            is_single = False
+            ids, bag = ids[keep], bag[keep]
+            weights = weights if weights is None else weights[keep]
+        offsets = bag if is_single else torch.searchsorted(bag, torch.arange(num_bags, device=device))
+        coefficients = weights
+        if weights is not None or not is_single:
+            coefficients = _coefficients(bag, weights, combiners, num_bags, num_rows)
+        return cls(ids, bag, offsets, coefficients)
+
+
+def _shift(ids: Tensor, base: int) -> Tensor:
+    """Ids as rows of the fused matrix; missing ones stay negative."""
+    ids = ids.long()
+    return ids + base if base == 0 else torch.where(ids < 0, ids, ids + base)
+
+
+def _counts(column: RowIds, num_rows: int) -> Tensor:
+    if column.offsets is None:
+        return torch.ones(num_rows, dtype=torch.int64, device=column.values.device)
+    return column.offsets.diff()
+
+
+def _weights(column: RowIds) -> Tensor:
+    return torch.ones(len(column.values), device=column.values.device) if column.weights is None else column.weights
+
+
+def _coefficients(
+    bag: Tensor, weights: Tensor | None, combiners: Tensor, num_bags: int, num_rows: int
+) -> Tensor | None:
+    """What each id is multiplied by before the sum over its bag, [num_ids]; None means 1 for all."""
+    if weights is None and bool((combiners == 0).all()):
+        return None
+    weight = torch.ones(len(bag), device=bag.device) if weights is None else weights
+    power = combiners.repeat_interleave(num_rows)
+    totals = torch.zeros(num_bags, device=bag.device).index_add_(0, bag, weight)
+    squares = torch.zeros(num_bags, device=bag.device).index_add_(0, bag, weight * weight)
+    divisors = torch.where(power == 1, totals, squares.sqrt())
+    divisors = torch.where(power == 0, torch.ones_like(divisors), divisors)
+    return torch.where(divisors[bag] == 0, torch.zeros_like(weight), weight / divisors[bag])
+
+
+def _unique(ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One sort that gives the unique ids and all that the backward pass needs.
+
+    Returns:
+        unique: ids in ascending order, [u].
+        inverse: place of each id in `unique`, [n].
+        order: the permutation that sorts the ids, [n].
+        starts: where each unique id begins in that order, [u].
+    """
+    narrow = ids.int() if ids.numel() and int(ids.max()) < 2**31 else ids
+    ordered, order = torch.sort(narrow, stable=True)
+    is_first = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=is_first[1:])
+    starts = is_first.nonzero().squeeze(1)
+    inverse = torch.empty_like(order)
+    inverse[order] = is_first.cumsum(0) - 1
+    return ordered[starts].long(), inverse, order, starts
+
+
+def _clip_norm(rows: Tensor, max_norm: float) -> Tensor:
+    """Rows scaled to at most max_norm; the gradient flows through the scaling."""
+    squares = (rows * rows).sum(1, keepdim=True)
+    norms = torch.where(squares > 0, squares, torch.ones_like(squares)).sqrt()
+    return torch.where(norms > max_norm, rows * (max_norm / norms), rows)
+
+
+class _Pool(torch.autograd.Function):
+    """Weighted sums of rows by bag; the backward pass reduces by row without one gradient per id.
+
+    forward:  out[b] = sum over ids j of bag b of c_j * rows[inverse_j]
+    backward: grad[u] = sum over ids j with inverse_j = u of c_j * out_grad[bag_j]
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        inverse: Tensor,
+        order: Tensor,
+        starts: Tensor,
+        bag: Tensor,
+        offsets: Tensor,
+        coefficients: Tensor | None,
+    ) -> Tensor:
+        ctx.save_for_backward(order, starts, bag, coefficients)
+        if len(inverse) == 0:
+            return rows.new_zeros(len(offsets), rows.shape[1])
+        if coefficients is not None:
+            coefficients = coefficients.to(rows.dtype)
+        return F.embedding_bag(inverse, rows, offsets, mode="sum", per_sample_weights=coefficients)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        order, starts, bag, coefficients = ctx.saved_tensors
+        (grad,) = grads
+        if len(order) == 0:
+            return grad.new_zeros(0, grad.shape[1]), *[None] * 6
+        ordered = None if coefficients is None else coefficients[order].to(grad.dtype)
+        by_row = F.embedding_bag(bag[order], grad.contiguous(), starts, mode="sum", per_sample_weights=ordered)
+        return by_row, *[None] * 6

@@ -1,0 +1,148 @@
+"""Files and folders on any fsspec file system; what is written appears whole or not at all."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL or a local path, and the path within it."""
+    system, path = fsspec.url_to_fs(url)
+    return system, path
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL lies on this machine's file system."""
+    return isinstance(filesystem(url)[0], LocalFileSystem)
+
+
+def join(folder: str, *names: str) -> str:
+    """A path below a folder, of the folder's own kind (local or URL)."""
+    return "/".join([folder.rstrip("/"), *names])
+
+
+def exists(url: str) -> bool:
+    """Whether a file or folder is there."""
+    system, path = filesystem(url)
+    return bool(system.exists(path))
+
+
+def list_folder(url: str) -> list[str]:
+    """The names in a folder, sorted; none if it is not there."""
+    system, path = filesystem(url)
+    if not system.isdir(path):
+        return []
+    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in system.ls(path, detail=False))
+
+
+def read_bytes(url: str) -> bytes:
+    """The content of a file."""
+    system, path = filesystem(url)
+    return bytes(system.cat_file(path))
+
+
+def remove_folder(url: str) -> None:
+    """Remove a folder and all in it, if it is there."""
+    system, path = filesystem(url)
+    if system.exists(path):
+        system.rm(path, recursive=True)
+
+
+def write_bytes(url: str, content: bytes) -> None:
+    """Write a file; a reader finds the old content or the new one, nothing between."""
+    system, path = filesystem(url)
+    if not isinstance(system, LocalFileSystem):
+        system.pipe_file(path, content)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_folder(url: str, last: str) -> Iterator[Path]:
+    """A local folder to fill, which then appears under `url` whole.
+
+    On a local file system it is filled beside its place and renamed. On an object store the files are uploaded, the
+    file named `last` after all others: its presence makes the folder complete.
+
+    Args:
+        url: of the folder; one that is there already is replaced.
+        last: name of the file that completes the folder.
+
+    Yields:
+        The folder to fill. If the block raises, nothing is left.
+    """
+    system, path = filesystem(url)
+    if isinstance(system, LocalFileSystem):
+        with _renamed_folder(Path(path)) as folder:
+            yield folder
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield folder
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        for file in sorted(files, key=lambda file: file == folder / last):
+            system.put_file(str(file), f"{path}/{file.relative_to(folder).as_posix()}")
+
+
+@contextmanager
+def local_copy(url: str) -> Iterator[Path]:
+    """A local path to a file: itself, or a temporary copy of a remote one."""
+    system, path = filesystem(url)
+    if isinstance(system, LocalFileSystem):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.rsplit("/", 1)[-1]
+        system.get_file(path, str(copy))
+        yield copy
+
+
+@contextmanager
+def _renamed_folder(final: Path) -> Iterator[Path]:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:8]
+    temporary = final.with_name(f"{final.name}.tmp-{mark}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _sync(file)
+        _sync(temporary)
+        if final.exists():
+            replaced = final.with_name(f"{final.name}.tmp-{mark}-replaced")
+            final.rename(replaced)
+            temporary.rename(final)
+            shutil.rmtree(replaced)
+        else:
+            temporary.rename(final)
+        _sync(final.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    """Make a file or a folder's entries durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

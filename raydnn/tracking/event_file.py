@@ -1,0 +1,193 @@
+"""TensorBoard event files: written as TensorFlow writes them, and read back."""
+
+import itertools
+import logging
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
+from tensorboardX.proto.tensor_pb2 import TensorProto
+from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboardX.record_writer import RecordWriter, masked_crc32c
+
+from raydnn.errors import InvalidArgumentError
+from raydnn.tracking.histogram import make_histogram
+
+__all__ = ["EventFileWriter", "read_scalars"]
+
+_logger = logging.getLogger(__name__)
+
+
+class EventFileWriter:
+    """One event file, `events.out.tfevents.{unix seconds}.{host}{suffix}`, created with its first value.
+
+    Values are buffered; `flush` puts them on disk. To be used from one thread.
+
+    Args:
+        logdir: folder of the file; made if missing.
+        filename_suffix: text after the host in the file's name.
+
+    Example:
+        with EventFileWriter(model_dir) as writer:
+            writer.add_scalar("loss", 0.5, step=10)
+    """
+
+    def __init__(self, logdir: str | Path, filename_suffix: str = "") -> None:
+        self._logdir = Path(logdir)
+        self._filename_suffix = filename_suffix
+        self._records: Any = None
+        self._closed = False
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        """Adds one number (stored as float32).
+
+        Raises:
+            ValueError: the writer is closed.
+        """
+        self._add(Summary.Value(tag=tag, simple_value=float(value)), step)
+
+    def add_histogram(self, tag: str, values: NDArray[np.generic], step: int) -> None:
+        """Adds the distribution of values, in TensorFlow's buckets; an empty array adds nothing.
+
+        Raises:
+            InvalidArgumentError: a value is NaN or infinite.
+            ValueError: the writer is closed.
+        """
+        try:
+            histogram = make_histogram(values)
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"summary {tag!r} at step {step}: {error}") from None
+        if histogram is None:
+            return
+        proto = HistogramProto(
+            min=histogram.minimum,
+            max=histogram.maximum,
+            num=histogram.num,
+            sum=histogram.total,
+            sum_squares=histogram.total_of_squares,
+            bucket_limit=histogram.bucket_limits,
+            bucket=histogram.bucket_counts,
+        )
+        self._add(Summary.Value(tag=tag, histo=proto), step)
+
+    def add_text(self, tag: str, text: str, step: int) -> None:
+        """Adds one string, as a scalar string tensor that TensorBoard's text page shows.
+
+        Raises:
+            ValueError: the writer is closed.
+        """
+        tensor = TensorProto(dtype="DT_STRING", string_val=[text.encode()], tensor_shape=TensorShapeProto(dim=[]))
+        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+        self._add(Summary.Value(tag=tag, tensor=tensor, metadata=metadata), step)
+
+    def flush(self) -> None:
+        """Puts what was added on disk."""
+        if self._records is not None:
+            self._records.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the file; a second call does nothing."""
+        self._closed = True
+        if self._records is not None:
+            self._records.flush()
+            self._records.close()
+            self._records = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _add(self, value: Any, step: int) -> None:
+        if self._closed:
+            raise ValueError(f"the event file writer of {self._logdir} is closed")
+        if self._records is None:
+            self._records = RecordWriter(str(self._claim_file()))
+            self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self._write(Event(wall_time=time.time(), step=int(step), summary=Summary(value=[value])))
+
+    def _write(self, event: Any) -> None:
+        self._records.write(event.SerializeToString())
+
+    def _claim_file(self) -> Path:
+        """Creates an empty file under a name that nobody else has."""
+        self._logdir.mkdir(parents=True, exist_ok=True)
+        # Two writers may start within one second; RecordWriter would empty the first one's file.
+        for seconds in itertools.count(int(time.time())):
+            name = f"events.out.tfevents.{seconds}.{socket.gethostname()}{self._filename_suffix}"
+            path = self._logdir / name
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return path
+        raise AssertionError("itertools.count has no end")
+
+
+def read_scalars(logdir: str | Path) -> dict[int, dict[str, float]]:
+    """Reads every scalar of the event files in a folder (not in its subfolders).
+
+    Args:
+        logdir: the folder; a missing one holds no scalars.
+
+    Returns:
+        step -> tag -> value. Files are merged in the order of their first record's time, and a later
+        value of the same step and tag wins. A damaged or unfinished file counts up to its first bad record.
+    """
+    files = []
+    for path in sorted(Path(logdir).glob("*tfevents*")):
+        events = _read_events(path)
+        first = next(events, None)
+        if first is not None:
+            files.append((first.wall_time, path.name, itertools.chain([first], events)))
+    scalars: dict[int, dict[str, float]] = {}
+    for _, _, events in sorted(files, key=lambda file: file[:2]):
+        for event in events:
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    scalars.setdefault(event.step, {})[value.tag] = value.simple_value
+    return scalars
+
+
+def _read_events(path: Path) -> Iterator[Any]:
+    """Yields a file's events up to its end or its first bad record."""
+    with path.open("rb") as file:
+        while header := file.read(12):
+            length_bytes = header[:8]
+            if len(header) < 12:
+                break
+            if _checksum(header[8:]) != masked_crc32c(length_bytes):
+                _logger.warning("%s is damaged at byte %d: read up to there", path, file.tell() - 12)
+                return
+            (length,) = struct.unpack("<Q", length_bytes)
+            body = file.read(length + 4)
+            if len(body) < length + 4:
+                break
+            record = body[:length]
+            if _checksum(body[length:]) != masked_crc32c(record):
+                _logger.warning("%s is damaged before byte %d: read up to there", path, file.tell())
+                return
+            yield Event.FromString(record)
+        else:
+            return
+    # The usual cause is a writer that is at work right now, so this is no warning.
+    _logger.debug("%s ends within a record", path)
+
+
+def _checksum(stored: bytes) -> int:
+    (value,) = struct.unpack("<I", stored)
+    return int(value)

@@ -1,0 +1,112 @@
+"""Reading checkpoints, with every byte checked."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from raydnn import errors, storage
+from raydnn.train.checkpoint.manifest import Manifest, StoredVariable
+from raydnn.train.checkpoint.state import MANIFEST_FILE, latest_checkpoint
+from raydnn.train.checkpoint.writer import sha256
+
+
+class CheckpointReader:
+    """The variables of one checkpoint.
+
+    Args:
+        path: of the checkpoint's folder, local or any fsspec URL.
+
+    Raises:
+        NotFoundError: there is no checkpoint.
+        DataLossError: its manifest is damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        manifest = storage.join(path, MANIFEST_FILE)
+        if not storage.exists(manifest):
+            raise errors.NotFoundError(f"{path} is not a checkpoint: it has no {MANIFEST_FILE}")
+        self.manifest = Manifest.from_json(storage.read_bytes(manifest), manifest)
+        self._checked: set[str] = set()
+
+    @property
+    def global_step(self) -> int:
+        """The step at which it was taken."""
+        return self.manifest.global_step
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        """Name -> shape of every variable."""
+        return {name: list(place.shape) for name, place in self.manifest.variables.items()}
+
+    def get_variable_to_dtype_map(self) -> dict[str, str]:
+        """Name -> dtype name of every variable."""
+        return {name: place.dtype for name, place in self.manifest.variables.items()}
+
+    def has_tensor(self, name: str) -> bool:
+        """Whether there is a variable of this name."""
+        return name in self.manifest.variables
+
+    def get_tensor(self, name: str) -> NDArray[Any]:
+        """The value of a variable, in TensorFlow's layout.
+
+        Raises:
+            NotFoundError: there is no such variable.
+            DataLossError: the stored bytes are damaged.
+        """
+        return self.get_tensors([name])[name]
+
+    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
+        """The values of several variables; each file is opened once."""
+        by_file: dict[str, list[str]] = {}
+        for name in names:
+            by_file.setdefault(self._place(name).file, []).append(name)
+        values: dict[str, NDArray[Any]] = {}
+        for file, members in by_file.items():
+            url = storage.join(self.path, file)
+            if not storage.exists(url):
+                raise errors.DataLossError(f"{url} is missing; the checkpoint is incomplete")
+            with storage.local_copy(url) as local:
+                if file not in self._checked and sha256(local) != self.manifest.files[file]:
+                    raise errors.DataLossError(
+                        f"{url} is damaged: its bytes do not match the digest in {MANIFEST_FILE}. Remove the folder "
+                        f"and the line that names it in the file 'checkpoint' to go on from an older checkpoint"
+                    )
+                self._checked.add(file)
+                try:
+                    with safe_open(str(local), framework="numpy") as tensors:
+                        values |= {name: np.asarray(tensors.get_tensor(name)) for name in members}
+                except SafetensorError as error:
+                    raise errors.DataLossError(f"{url} is damaged: {error}") from error
+        return values
+
+    def _place(self, name: str) -> StoredVariable:
+        if name not in self.manifest.variables:
+            known = ", ".join(self.manifest.variables)
+            raise errors.NotFoundError(f"there is no variable '{name}' in {self.path}; it has {known}")
+        return self.manifest.variables[name]
+
+
+def load_checkpoint(ckpt_dir_or_file: str) -> CheckpointReader:
+    """Open a checkpoint.
+
+    Args:
+        ckpt_dir_or_file: a model_dir, of which the newest is taken, or the folder of one checkpoint.
+
+    Raises:
+        NotFoundError: there is none.
+        DataLossError: it is damaged.
+    """
+    path = str(ckpt_dir_or_file)
+    return CheckpointReader(latest_checkpoint(path) or path)
+
+
+def list_variables(ckpt_dir_or_file: str) -> list[tuple[str, list[int]]]:
+    """The names and shapes in a checkpoint, sorted by name; see `load_checkpoint`."""
+    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
+
+
+def load_variable(ckpt_dir_or_file: str, name: str) -> NDArray[Any]:
+    """The value of one variable of a checkpoint; see `load_checkpoint`. A trailing ':0' of the name is ignored."""
+    return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))

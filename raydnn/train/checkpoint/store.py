@@ -1,0 +1,74 @@
+"""The checkpoints of one model_dir: saving, and which of them to keep."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from raydnn import storage
+from raydnn.train.checkpoint.manifest import Manifest
+from raydnn.train.checkpoint.state import MANIFEST_FILE, PREFIX, read_state, write_state
+from raydnn.train.checkpoint.writer import write_checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointStore:
+    """Saves checkpoints and removes old ones.
+
+    Args:
+        model_dir: local or any fsspec URL.
+        keep_max: how many to keep; 0 or None removes none, and then the state file names only the newest.
+        keep_every_n_hours: of the ones to be removed, one every so many hours is kept for good.
+        config: settings of the run, noted in each manifest.
+    """
+
+    def __init__(
+        self,
+        model_dir: str,
+        keep_max: int | None = 5,
+        keep_every_n_hours: float = 10000.0,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        self.model_dir = model_dir
+        self._keep_max = keep_max or 0
+        self._keep_seconds = keep_every_n_hours * 3600.0
+        self._next_keep_time = time.time() + self._keep_seconds
+        self._config = config or {}
+
+    def save(
+        self, variables: Mapping[str, NDArray[Any]], global_step: int, input_position: dict[str, Any] | None
+    ) -> str:
+        """Save a checkpoint, name it in the state file, then remove what is too old.
+
+        A step that the state file already names as the newest is what training was restored from, and stays as it is.
+
+        Returns:
+            The path of the checkpoint.
+        """
+        name = f"{PREFIX}{global_step}"
+        retained = read_state(self.model_dir)
+        path = storage.join(self.model_dir, name)
+        if retained[-1:] == [name] and storage.exists(storage.join(path, MANIFEST_FILE)):
+            return path
+        write_checkpoint(self.model_dir, variables, global_step, input_position, self._config)
+        retained = [kept for kept in retained if kept != name] + [name]
+        # The state file forgets a checkpoint before its files go, so that it never names one that is gone.
+        removed = retained[: -self._keep_max] if self._keep_max else []
+        write_state(self.model_dir, retained[-self._keep_max :] if self._keep_max else [name])
+        for old in removed:
+            self._remove(old)
+        logger.info("Saved checkpoint for step %d into %s", global_step, path)
+        return path
+
+    def _remove(self, name: str) -> None:
+        path = storage.join(self.model_dir, name)
+        manifest = storage.join(path, MANIFEST_FILE)
+        if storage.exists(manifest):
+            saved_at = Manifest.from_json(storage.read_bytes(manifest), manifest).saved_at
+            if saved_at > self._next_keep_time:
+                self._next_keep_time += self._keep_seconds
+                return
+        storage.remove_folder(path)

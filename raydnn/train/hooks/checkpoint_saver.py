@@ -1,0 +1,100 @@
+"""Saving checkpoints while training."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from raydnn.train.checkpoint.store import CheckpointStore
+from raydnn.train.hooks.session_run_hook import (
+    GLOBAL_STEP,
+    Session,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
+from raydnn.train.hooks.timer import SecondOrStepTimer
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointSaverListener:
+    """Called around every save; base class whose methods do nothing."""
+
+    def begin(self) -> None:
+        """Called once, before the session is created."""
+
+    def before_save(self, session: Session, global_step_value: int) -> None:
+        """Called before the checkpoint is written."""
+
+    def after_save(self, session: Session, global_step_value: int) -> bool | None:
+        """Called after the checkpoint is written; True requests a stop."""
+
+    def end(self, session: Session, global_step_value: int) -> None:
+        """Called once, after the final save."""
+
+
+class CheckpointSaverHook(SessionRunHook):
+    """Saves a checkpoint at the start, every so many steps or seconds, and at the end.
+
+    Args:
+        checkpoint_dir: the model_dir.
+        save_secs: seconds between checkpoints.
+        save_steps: steps between checkpoints.
+        listeners: called around every save.
+        store: keeps the checkpoints; None makes one for checkpoint_dir with the default retention.
+
+    Raises:
+        ValueError: both or neither of save_secs and save_steps are given.
+    """
+
+    def __init__(
+        self,
+        checkpoint_dir: str,
+        save_secs: float | None = None,
+        save_steps: int | None = None,
+        listeners: Sequence[CheckpointSaverListener] | None = None,
+        store: CheckpointStore | None = None,
+    ) -> None:
+        self._timer = SecondOrStepTimer(save_secs, save_steps)
+        self._store = store or CheckpointStore(checkpoint_dir)
+        self._listeners = list(listeners or ())
+
+    def add_listeners(self, listeners: Sequence[CheckpointSaverListener]) -> None:
+        """Add listeners that are not registered yet."""
+        known = {id(listener) for listener in self._listeners}
+        self._listeners += [listener for listener in listeners if id(listener) not in known]
+
+    def begin(self) -> None:
+        self._timer.reset()
+        self._saved_step: int | None = None
+        for listener in self._listeners:
+            listener.begin()
+
+    def after_create_session(self, session: Session, coord: Any) -> None:
+        self._save(session, session.global_step)
+
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
+        return SessionRunArgs(GLOBAL_STEP)
+
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
+        step = int(run_values.results)
+        if self._timer.should_trigger_for_step(step) and self._save(run_context.session, step):
+            run_context.request_stop()
+
+    def end(self, session: Session) -> None:
+        step = session.global_step
+        if step != self._saved_step:
+            self._save(session, step)
+        for listener in self._listeners:
+            listener.end(session, step)
+
+    def _save(self, session: Session, step: int) -> bool:
+        """Save, and tell whether a listener wants training to stop."""
+        self._timer.update_last_triggered_step(step)
+        for listener in self._listeners:
+            listener.before_save(session, step)
+        self._store.save(session.checkpoint_values(), step, session.input_position())
+        self._saved_step = step
+        # Every listener is asked, also after one of them has requested the stop.
+        return any([bool(listener.after_save(session, step)) for listener in self._listeners])

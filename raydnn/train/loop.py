@@ -1,0 +1,142 @@
+"""The training loop: batches through a model, with hooks around every step, on one replica or many alike."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from raydnn import errors
+from raydnn.inputs.batch import Batch
+from raydnn.train.hooks.session_run_hook import (
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+    fetched_names,
+    fill,
+)
+from raydnn.train.replicas import Replicas
+
+logger = logging.getLogger(__name__)
+
+
+class TrainableModel(Protocol):
+    """What the loop drives."""
+
+    @property
+    def global_step(self) -> int:
+        """The number of updates so far."""
+
+    def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
+        """Make one update and return what was fetched, by name."""
+
+    def fetch(self, names: set[str]) -> dict[str, Any]:
+        """Current values of variables and of 'global_step'."""
+
+    def checkpoint_values(self) -> dict[str, NDArray[Any]]:
+        """All variables and slots by name, without global_step."""
+
+
+class TrainingSession:
+    """The session that hooks see; see `raydnn.train.hooks.session_run_hook.Session`."""
+
+    def __init__(self, model: TrainableModel, data_fingerprint: str | None) -> None:
+        self._model = model
+        self._stop_requested = False
+        self._data_fingerprint = data_fingerprint
+        self._batch: Batch | None = None
+
+    @property
+    def global_step(self) -> int:
+        return self._model.global_step
+
+    def run(self, fetches: Any) -> Any:
+        return fill(fetches, self._model.fetch(set(fetched_names(fetches))))
+
+    def request_stop(self) -> None:
+        self._stop_requested = True
+
+    def should_stop(self) -> bool:
+        return self._stop_requested
+
+    def checkpoint_values(self) -> dict[str, NDArray[Any]]:
+        return self._model.checkpoint_values()
+
+    def input_position(self) -> dict[str, Any] | None:
+        if self._batch is None or self._batch.cursor is None:
+            return None
+        return {**self._batch.cursor.to_json(), "data": self._data_fingerprint}
+
+    def run_step(self, batch: Batch, hooks: Sequence[SessionRunHook]) -> None:
+        """Run one step and the hooks around it.
+
+        Raises:
+            RuntimeError: a stop was requested before.
+        """
+        if self._stop_requested:
+            raise RuntimeError("a step was run after a stop had been requested")
+        self._batch = batch
+        context = SessionRunContext(SessionRunArgs("train_op"), self)
+        wanted = [hook.before_run(context) for hook in hooks]
+        fetches = [None if args is None else args.fetches for args in wanted]
+        for hook, args in zip(hooks, wanted, strict=True):
+            if args is not None and (args.feed_dict is not None or args.options is not None):
+                raise ValueError(f"{type(hook).__name__}: feed_dict and options of SessionRunArgs must be None")
+        values = self._model.train(batch, set(fetched_names(fetches)))
+        for hook, fetch in zip(hooks, fetches, strict=True):
+            hook.after_run(context, SessionRunValues(fill(fetch, values)))
+        if context.stop_requested:
+            self.request_stop()
+
+
+def train_loop(
+    model: TrainableModel,
+    batches: Iterator[Batch],
+    empty: Batch,
+    hooks: Sequence[SessionRunHook],
+    replicas: Replicas,
+    data_fingerprint: str | None = None,
+) -> None:
+    """Train until a hook requests a stop on some replica, or the input of all replicas has ended.
+
+    Args:
+        model: with its variables in place.
+        batches: of this replica.
+        empty: what a replica whose input has ended goes on with.
+        hooks: called in this order in each phase.
+        replicas: the group that this loop is a member of.
+        data_fingerprint: of the data set behind the batches, for the checkpoints.
+    """
+    for hook in hooks:
+        hook.begin()
+    session = TrainingSession(model, data_fingerprint)
+    first_step = session.global_step
+    try:
+        for hook in hooks:
+            hook.after_create_session(session, session)
+        _run_steps(session, batches, empty, hooks, replicas)
+    except (errors.OutOfRangeError, StopIteration):
+        # As in TensorFlow, the end of some input, a hook's own included, is a normal end.
+        pass
+    if session.global_step == first_step and not session.should_stop():
+        logger.warning("Training ended without a single step: the input gave no batch")
+    for hook in hooks:
+        hook.end(session)
+
+
+def _run_steps(
+    session: TrainingSession,
+    batches: Iterator[Batch],
+    empty: Batch,
+    hooks: Sequence[SessionRunHook],
+    replicas: Replicas,
+) -> None:
+    while True:
+        batch = None if session.should_stop() else next(batches, None)
+        has_batch, stop = replicas.any(batch is not None, session.should_stop())
+        if stop:
+            session.request_stop()
+        if stop or not has_batch:
+            return
+        session.run_step(empty if batch is None else batch, hooks)

@@ -1,0 +1,35 @@
+"""From the `optimizer` argument of an estimator to an optimizer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from raydnn.train.optimizers.adagrad import AdagradOptimizer
+from raydnn.train.optimizers.gradient_descent import GradientDescentOptimizer
+from raydnn.train.optimizers.optimizer import Optimizer
+
+NAMED_LEARNING_RATE = 0.05
+
+_BY_NAME: dict[str, Callable[[float], Optimizer]] = {
+    "Adagrad": AdagradOptimizer,
+    "SGD": GradientDescentOptimizer,
+}
+
+
+def resolve_optimizer(optimizer: Any) -> Optimizer:
+    """The optimizer that a caller meant.
+
+    Args:
+        optimizer: a name (learning rate 0.05), an optimizer, or a callable without arguments that makes one.
+
+    Raises:
+        ValueError: an unknown name, or something that is no optimizer.
+    """
+    if isinstance(optimizer, str):
+        if optimizer not in _BY_NAME:
+            raise ValueError(f"unsupported optimizer name {optimizer!r}; supported are {sorted(_BY_NAME)}")
+        return _BY_NAME[optimizer](NAMED_LEARNING_RATE)
+    if not isinstance(optimizer, Optimizer) and callable(optimizer):
+        optimizer = optimizer()
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"optimizer must be a name or an optimizer of raydnn.train; got {optimizer!r}")
+    return optimizer

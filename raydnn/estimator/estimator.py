@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
@@ -19,9 +19,9 @@ from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.training import TrainJob
-from raydnn.export.writer import export_model
-from raydnn.inputs.dataset import Dataset
-from raydnn.inputs.input_fn import InputContext, call_input_fn, wants_input_context
+from raydnn.export.writer import ExportableModel, export_model
+from raydnn.inputs.dataset import Dataset, RayDatasetSource
+from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
 from raydnn.train.checkpoint import CheckpointReader, latest_checkpoint
@@ -152,7 +152,7 @@ class Estimator:
             config=self._config,
             model_dir=self.model_dir,
             input_fn=input_fn,
-            dataset=self._shared_dataset(input_fn),
+            source=self._source(input_fn),
             seed=self._seed,
             hooks=checked_hooks,
             saving_listeners=listeners,
@@ -267,7 +267,11 @@ class Estimator:
             raise ValueError(f"there is no checkpoint in {self.model_dir} to export: train the model first")
         receiver = serving_input_receiver_fn()
         path = export_model(
-            self._model_fn, CheckpointReader(checkpoint), receiver, fspath(export_dir_base), assets_extra
+            cast(ExportableModel, self._model_fn),
+            CheckpointReader(checkpoint),
+            receiver,
+            fspath(export_dir_base),
+            assets_extra,
         )
         if isinstance(self._config.tracking, MLflowSettings):
             self._track_export(path)
@@ -323,12 +327,15 @@ class Estimator:
         checkpoint = self.latest_checkpoint()
         return 0 if checkpoint is None else CheckpointReader(checkpoint).global_step
 
-    def _shared_dataset(self, input_fn: InputFn) -> Dataset | None:
-        """The data set that an input_fn returns, so that workers share it; None if each must call it itself."""
-        if self._config.num_workers is None or wants_input_context(input_fn):
+    def _source(self, input_fn: InputFn) -> Input | None:
+        """What an input_fn returned for training; None if each worker must call it itself."""
+        is_local = self._config.num_workers is None
+        if not is_local and wants_input_context(input_fn):
             return None
         source = call_input_fn(input_fn, ModeKeys.TRAIN, self._params, self._config, InputContext())
-        return source if isinstance(source, Dataset) else None
+        if isinstance(source, Dataset) and not isinstance(source.source, RayDatasetSource) and not source.plan.num_rows:
+            raise ValueError("the data set of the input_fn has no rows: check its files and filters")
+        return source if is_local or isinstance(source, Dataset) else None
 
     def _check_writable(self) -> None:
         """Refuse a model_dir that cannot be written, before any work is done."""

@@ -96,7 +96,9 @@ class Model:
         """Make one update; see `raydnn.train.loop.TrainableModel`."""
         self._context.wants_activations = SUMMARY in fetches
         spec = self._call(batch)
-        assert spec.loss is not None and spec.train_op is not None and self._slots is not None
+        assert spec.loss is not None
+        assert spec.train_op is not None
+        assert self._slots is not None
         spec.loss.backward()
         weight = torch.zeros(()) if spec.example_weight is None else spec.example_weight
         with torch.no_grad():
@@ -148,7 +150,7 @@ class Model:
 
     def _call(self, batch: Batch) -> EstimatorSpec:
         with surroundings(self._context):
-            return self._module(batch.features, batch.labels)  # type: ignore[no-any-return]
+            return self._module(batch.features, batch.labels)
 
 
 class _Step(nn.Module):
@@ -183,5 +185,5 @@ def _summary(loss: float, total_weight: float, spec: EstimatorSpec) -> Summary:
 
 def _to_numpy(value: Any) -> NDArray[Any]:
     if isinstance(value, Tensor):
-        return value.detach().cpu().numpy()  # type: ignore[no-any-return]
+        return value.detach().cpu().numpy()
     return np.asarray(value)

@@ -156,9 +156,9 @@ def _check(config: RunConfig) -> None:
     for name in ("train_distribute", "eval_distribute", "experimental_distribute"):
         if getattr(config, name) is not None:
             raise ValueError(f"{name} is not supported: give num_workers instead")
-    if config.device_fn is not None:
-        if not callable(config.device_fn) or list(inspect.signature(config.device_fn).parameters) != ["op"]:
-            raise ValueError("device_fn must be callable with exactly one argument named 'op'")
+    device_fn = config.device_fn
+    if device_fn is not None and not (callable(device_fn) and list(inspect.signature(device_fn).parameters) == ["op"]):
+        raise ValueError("device_fn must be callable with exactly one argument named 'op'")
     if config.protocol not in (None, "grpc", "grpc+verbs"):
         raise ValueError(f"protocol must be None, 'grpc' or 'grpc+verbs'; got {config.protocol!r}")
     if config.tracking is not None and not isinstance(config.tracking, MLflowSettings):

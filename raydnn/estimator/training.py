@@ -13,6 +13,7 @@ from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.streams import make_reader, resolve_source, unit_map
 from raydnn.inputs.dataset import Dataset
 from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
+from raydnn.inputs.plan import Cursor
 from raydnn.inputs.stream import open_stream
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
@@ -42,8 +43,8 @@ class TrainJob:
 
     Attributes:
         model_fn, params, config, model_dir: of the estimator.
-        input_fn: called by each worker where `dataset` is None.
-        dataset: what the input_fn returned, if that is a data set which workers can share.
+        input_fn: called by each worker where `source` is None.
+        source: what the input_fn returned, if it was called already.
         seed: of initial values and dropout, the same for all workers.
         hooks, saving_listeners: of the user; each worker has its own copy.
         max_steps: global step at which to stop, or None.
@@ -55,7 +56,7 @@ class TrainJob:
     config: RunConfig
     model_dir: str
     input_fn: InputFn
-    dataset: Dataset | None
+    source: Input | None
     seed: int
     hooks: Sequence[SessionRunHook]
     saving_listeners: Sequence[CheckpointSaverListener]
@@ -65,7 +66,7 @@ class TrainJob:
     @property
     def total_steps(self) -> int | None:
         """How many steps this call will make, as far as that is known."""
-        from_input = None if self.dataset is None else self.dataset.num_batches
+        from_input = self.source.num_batches if isinstance(self.source, Dataset) else None
         from_limit = None if self.max_steps is None else self.max_steps - self.start_step
         known = [steps for steps in (from_input, from_limit) if steps is not None]
         return min(known) if known else None
@@ -82,14 +83,16 @@ class TrainJob:
         source = resolve_source(self._source(replicas), reader.preparer)
         is_own_shard = replicas.size > 1 and wants_input_context(self.input_fn)
         with ExitStack() as stack:
-            stream = open_stream(source, reader, unit_map(self.config.input_engine), is_own_shard)
+            checkpoint = latest_checkpoint(self.model_dir)
+            restored = None if checkpoint is None else CheckpointReader(checkpoint)
+            cursor = self._cursor(source, restored)
+            stream = open_stream(source, reader, unit_map(self.config.input_engine), is_own_shard, cursor)
             stack.callback(stream.close)
             model = Model(self.model_fn, self.params, self.config, ModeKeys.TRAIN, self.seed, replicas, device)
             spec = model.build(stream.empty)
-            checkpoint = latest_checkpoint(self.model_dir)
-            if checkpoint is not None:
-                model.restore(CheckpointReader(checkpoint))
-                logger.info("Restored %s", checkpoint)
+            if restored is not None:
+                model.restore(restored)
+                logger.info("Restored %s", restored.path)
             chief_hooks: list[SessionRunHook] = []
             if replicas.rank == 0:
                 writer = stack.enter_context(EventFileWriter(self.model_dir))
@@ -99,10 +102,19 @@ class TrainJob:
             train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint)
 
     def _source(self, replicas: Replicas) -> Input:
-        if self.dataset is not None:
-            return self.dataset
+        if self.source is not None:
+            return self.source
         context = InputContext(replicas.size, replicas.rank, replicas.size)
         return call_input_fn(self.input_fn, ModeKeys.TRAIN, self.params, self.config, context)
+
+    def _cursor(self, source: Input, restored: CheckpointReader | None) -> Cursor | None:
+        """Where the input goes on: after what this very call has trained on before its workers were restarted."""
+        if restored is None or restored.global_step <= self.start_step or not isinstance(source, Dataset):
+            return None
+        position = restored.manifest.input_position
+        if position is None or position["data"] != source.fragments.fingerprint:
+            return None
+        return Cursor.from_json({name: value for name, value in position.items() if name != "data"})
 
     def _hooks(self) -> list[SessionRunHook]:
         """The hooks of every replica, in TensorFlow's order."""

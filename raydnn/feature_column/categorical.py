@@ -124,7 +124,7 @@ def categorical_column_with_vocabulary_list(
     check_key(key)
     if vocabulary_list is None or len(vocabulary_list) < 1:
         raise ValueError(f"column '{key}': vocabulary_list must not be empty")
-    words = [word.decode() if isinstance(word, bytes) else word for word in vocabulary_list]
+    words: list[Any] = [word.decode() if isinstance(word, bytes) else word for word in vocabulary_list]
     if all(isinstance(word, str) for word in words):
         kind, default_dtype = "string", "string"
     elif all(isinstance(word, int | np.integer) and not isinstance(word, bool) for word in words):

@@ -103,7 +103,7 @@ def normalizer_from_json(settings: dict[str, Any]) -> Function:
     arguments = dict(settings)
     name = arguments.pop("name")
     if name in _CLASSES:
-        return _CLASSES[name](**arguments)  # type: ignore[no-any-return]
+        return _CLASSES[name](**arguments)
     if name in _REGISTERED:
         return _REGISTERED[name]
     raise ValueError(

@@ -122,8 +122,9 @@ def digest(parts: Sequence[str]) -> str:
 def _files(paths: str | Sequence[str]) -> list[str]:
     found: list[str] = []
     for path in [paths] if isinstance(paths, str) or not isinstance(paths, Sequence) else paths:
-        path = str(path)
-        system, inner = storage.filesystem(path)
+        system, inner = storage.filesystem(str(path))
+        # Workers may have another working directory.
+        path = inner if storage.is_local(str(path)) else str(path)
         if system.isdir(inner):
             names = [name for name in storage.list_folder(path) if name.endswith(".parquet")]
             if not names:

@@ -82,8 +82,8 @@ def as_input(returned: Any) -> Input:
     if isinstance(returned, tuple | list):
         if len(returned) != 2:
             raise ValueError(
-                f"input_fn should return (features, labels), features alone, or a dataset; got a {type(returned).__name__} "
-                f"of length {len(returned)}"
+                "input_fn should return (features, labels), features alone, or a dataset; got a "
+                f"{type(returned).__name__} of length {len(returned)}"
             )
         features, labels = returned
         if _is_ray_dataset(features):

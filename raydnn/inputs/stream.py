@@ -167,7 +167,11 @@ class InputStream:
 
 
 def open_stream(
-    source: Input, reader: Reader, map_units: UnitMap = map_in_thread, is_own_shard: bool = False
+    source: Input,
+    reader: Reader,
+    map_units: UnitMap = map_in_thread,
+    is_own_shard: bool = False,
+    cursor: Cursor | None = None,
 ) -> InputStream:
     """Start reading.
 
@@ -176,12 +180,13 @@ def open_stream(
         reader: of the replica.
         map_units: engine that loads units of a data set ahead.
         is_own_shard: whether given batches are meant for this replica alone.
+        cursor: where a data set goes on; None is the start.
 
     Raises:
         ValueError: the input is empty and only its data could have told the model's variables.
     """
     if isinstance(source, Dataset):
-        made = planned_batches(source, reader, map_units)
+        made = planned_batches(source, reader, map_units, cursor)
         num_batches, fingerprint = source.num_batches, source.fragments.fingerprint
     else:
         made = given_batches(source.items, reader, is_own_shard)

@@ -48,7 +48,7 @@ def activation(function: Any) -> Activation:
             raise ValueError(f"unknown activation_fn {function!r}; known are {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[function]
     if callable(function):
-        return function  # type: ignore[no-any-return]
+        return function
     raise TypeError(f"activation_fn must be callable, a name or None; got {function!r}")
 
 

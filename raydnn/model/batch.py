@@ -53,7 +53,7 @@ class EncodedBatch:
         if DENSE in columns:
             width = columns[DENSE].type.list_size
             dense = _tensor(columns[DENSE].flatten(), device).view(batch.num_rows, width)
-        ids = []
+        ids: list[RowIds] = []
         while (array := columns.get(f"ids/{len(ids)}")) is not None:
             ids.append(_row_ids(array, columns.get(f"weights/{len(ids)}"), device))
         return cls(

@@ -72,7 +72,7 @@ class InputLayer(nn.Module):
         # The fused tables are no parameters, so torch must be told to move them along.
         for group in self.groups:
             group.weight = fn(group.weight)
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def variables(self) -> Iterator[Variable]:
         """The embedding tables."""
@@ -158,10 +158,10 @@ class DNN(nn.Module):
         """
         net = self.input_layer(batch)
         for layer in self.hidden:
-            net = self._activation(layer.dense(net))  # type: ignore[operator, union-attr]
+            net = self._activation(layer.dense(net))  # type: ignore[operator]
             if self.training and self._dropout is not None:
                 net = drop(net, self._dropout, generator)
-            net = layer.normalize(net)  # type: ignore[operator, union-attr]
+            net = layer.normalize(net)  # type: ignore[operator]
             if activations is not None:
                 activations[layer.scope] = net.detach()  # type: ignore[index]
         logits: Tensor = self.logits(net)

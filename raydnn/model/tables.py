@@ -106,7 +106,9 @@ class TableGroup:
             rows.requires_grad_()
             self._looked_up.append((unique, rows))
         read = rows if self.max_norm is None else _clip_norm(rows, self.max_norm)
-        pooled = _Pool.apply(read, inverse, order, starts, bags.bag, bags.offsets, bags.coefficients)
+        pooled = _Pool.apply(  # type: ignore[no-untyped-call]
+            read, inverse, order, starts, bags.bag, bags.offsets, bags.coefficients
+        )
         return list(pooled.view(len(uses), num_rows, self.dimension))
 
     def take_gradient(self) -> RowGradient | None:

@@ -31,7 +31,7 @@ class VariableStore(nn.Module):
         """Any other object of this name, made by the factory at the first call."""
         if name not in self._remembered:
             self._remembered[name] = factory()
-        return self._remembered[name]  # type: ignore[no-any-return]
+        return self._remembered[name]
 
     def variables(self) -> Iterator[Variable]:
         """All variables.
@@ -40,8 +40,9 @@ class VariableStore(nn.Module):
         named by the module's name and their path within it.
         """
         for name, module in self._made.items():
-            if hasattr(module, "variables"):
-                yield from module.variables()
+            own = getattr(module, "variables", None)
+            if callable(own):
+                yield from own()
                 continue
             for path, parameter in module.named_parameters():
                 yield Variable(f"{name}/{path.replace('.', '/')}", parameter, parameter.requires_grad)

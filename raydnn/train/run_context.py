@@ -34,7 +34,7 @@ class ModelContext:
     is_train_mode: bool
     replicas: Replicas
     seed: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device
     global_step: int = 0
     is_building: bool = False
     wants_activations: bool = False

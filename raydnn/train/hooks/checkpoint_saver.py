@@ -96,5 +96,5 @@ class CheckpointSaverHook(SessionRunHook):
             listener.before_save(session, step)
         self._store.save(session.checkpoint_values(), step, session.input_position())
         self._saved_step = step
-        # Every listener is asked, also after one of them has requested the stop.
-        return any([bool(listener.after_save(session, step)) for listener in self._listeners])
+        wants_stop = [bool(listener.after_save(session, step)) for listener in self._listeners]
+        return any(wants_stop)

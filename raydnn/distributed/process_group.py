@@ -1,0 +1,76 @@
+"""Replicas in a torch process group: gloo on CPU, NCCL on GPU."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from raydnn.model.tables import RowGradient, sum_rows
+
+
+class ProcessGroupReplicas:
+    """A member of the default process group; see `raydnn.train.replicas.Replicas`.
+
+    Args:
+        device: where tensors of the group live.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.rank = dist.get_rank()
+        self.size = dist.get_world_size()
+        self._device = device
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        votes = torch.tensor(flags, dtype=torch.int32, device=self._device)
+        dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+        return tuple(bool(vote) for vote in votes.tolist())
+
+    def all_sum(self, tensor: Tensor) -> Tensor:
+        return _AllSum.apply(tensor)  # type: ignore[no-untyped-call]
+
+    def gather_rows(self, gradient: RowGradient | None, dimension: int) -> RowGradient | None:
+        if gradient is None:
+            empty = torch.empty(0, dimension, device=self._device)
+            gradient = RowGradient(empty.new_empty(0, dtype=torch.int64), empty)
+        counts = torch.empty(self.size, dtype=torch.int64, device=self._device)
+        own = torch.full((self.size,), len(gradient.rows), dtype=torch.int64, device=self._device)
+        dist.all_to_all_single(counts, own)
+        rows = self._gather(gradient.rows, counts.tolist())
+        return sum_rows(rows, self._gather(gradient.values, counts.tolist())) if len(rows) else None
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        wrapped = DistributedDataParallel(module, gradient_as_bucket_view=True)
+        # Each replica's loss is its share of the whole, so gradients are summed where DDP would average them.
+        wrapped.register_comm_hook(None, _sum_gradients)
+        return wrapped
+
+    def _gather(self, values: Tensor, counts: list[int]) -> Tensor:
+        """The values of all replicas end to end; gloo has no all_gather of unequal parts."""
+        gathered = values.new_empty(sum(counts), *values.shape[1:])
+        sent = values.repeat(self.size, *[1] * (values.dim() - 1))
+        dist.all_to_all_single(gathered, sent, counts, [len(values)] * self.size)
+        return gathered
+
+
+class _AllSum(torch.autograd.Function):
+    """Sum over the group; as every replica uses the sum, its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum_gradients(state: None, bucket: Any) -> torch.futures.Future[Tensor]:
+    work = dist.all_reduce(bucket.buffer(), async_op=True)
+    assert work is not None
+    return work.get_future().then(lambda future: future.value()[0])

@@ -1,0 +1,99 @@
+"""What workers tell the driver: progress and log records."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from raydnn.train.hooks.progress import ProgressReport, ProgressSink
+
+POLL_SECS = 0.5
+
+LogLine = tuple[str, int, str]
+"""Logger, level and text of a log record."""
+
+
+@ray.remote(num_cpus=0)
+class _Mailbox:
+    """Holds the newest progress and the log lines that the driver has not fetched yet."""
+
+    def __init__(self) -> None:
+        self._report: ProgressReport | None = None
+        self._lines: list[LogLine] = []
+
+    def report(self, report: ProgressReport) -> None:
+        self._report = report
+
+    def log(self, line: LogLine) -> None:
+        self._lines.append(line)
+
+    def fetch(self) -> tuple[ProgressReport | None, list[LogLine]]:
+        lines, self._lines = self._lines, []
+        report, self._report = self._report, None
+        return report, lines
+
+
+class DriverReports:
+    """A worker's end: sends without waiting.
+
+    Args:
+        mailbox: handle of the actor.
+    """
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
+
+    def report(self, report: ProgressReport) -> None:
+        """Send progress; see `ProgressSink`."""
+        self._mailbox.report.remote(report)
+
+    def log_handler(self) -> logging.Handler:
+        """A handler that sends log records to the driver's loggers of the same names."""
+        return _MailboxHandler(self._mailbox)
+
+    def flush(self) -> None:
+        """Wait until all that was sent has arrived."""
+        ray.get(self._mailbox.log.remote(("raydnn", logging.NOTSET, "")))
+
+
+class _MailboxHandler(logging.Handler):
+    def __init__(self, mailbox: Any) -> None:
+        super().__init__()
+        self._mailbox = mailbox
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._mailbox.log.remote((record.name, record.levelno, self.format(record)))
+
+
+@contextmanager
+def reports_from_workers(sink: ProgressSink | None) -> Iterator[DriverReports]:
+    """The driver's end: while the block runs, log lines are logged here and progress goes to the sink."""
+    mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
+    ended = threading.Event()
+
+    def forward() -> None:
+        is_last = False
+        while not is_last:
+            is_last = ended.wait(POLL_SECS)
+            try:
+                report, lines = ray.get(mailbox.fetch.remote(), timeout=30)
+            except RayError:
+                return
+            for name, level, text in lines:
+                if level > logging.NOTSET:
+                    logging.getLogger(name).log(level, "%s", text)
+            if report is not None and sink is not None:
+                sink.report(report)
+
+    thread = threading.Thread(target=forward, name="raydnn-reports", daemon=True)
+    thread.start()
+    try:
+        yield DriverReports(mailbox)
+    finally:
+        ended.set()
+        thread.join()
+        ray.kill(mailbox)

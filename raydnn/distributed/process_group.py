@@ -70,7 +70,7 @@ class _AllSum(torch.autograd.Function):
         return total
 
 
-def _sum_gradients(state: None, bucket: Any) -> torch.futures.Future[Tensor]:
+def _sum_gradients(state: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     assert work is not None
     return work.get_future().then(lambda future: future.value()[0])

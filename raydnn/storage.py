@@ -97,6 +97,8 @@ def new_folder(url: str, last: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield folder
+        # All of an older folder goes first, or its last file would vouch for a mixture of both.
+        remove_folder(url)
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         for file in sorted(files, key=lambda file: file == folder / last):
             system.put_file(str(file), f"{path}/{file.relative_to(folder).as_posix()}")

@@ -22,7 +22,7 @@ def ensure_ray() -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init()
     else:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
 
 
 def check_cpus(num_workers: int, cpus_per_worker: float, data_cpus: float) -> None:

@@ -1,5 +1,7 @@
 """Ray Data in the input path: encoding a user's Ray Dataset, and loading units ahead."""
 
+import logging
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,7 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import ray
+import ray.cloudpickle
 import ray.data
+from ray.exceptions import UserCodeException
+from ray.experimental import internal_kv
 
 from raydnn.distributed.cluster import ensure_ray, own_errors
 from raydnn.inputs.arrays import concat_batches, table_to_batch
@@ -15,6 +20,14 @@ from raydnn.inputs.dataset import Dataset, RayDatasetSource, check_label
 from raydnn.inputs.fragments import digest
 from raydnn.inputs.plan import Unit
 from raydnn.inputs.prepare import Preparer
+
+_FAILURES = "raydnn failures"
+
+# What Ray Data tells of each run, and of errors that we raise ourselves.
+_DISPLAY_LOGGERS = [
+    logging.getLogger(f"ray.data.{name}")
+    for name in ("_internal.execution.streaming_executor", "_internal.execution.streaming_executor_state")
+] + [logging.getLogger("ray.data._internal.progress"), logging.getLogger("ray.data.exceptions")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +65,8 @@ def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True
     ensure_ray()
     source: ray.data.Dataset = dataset.source.dataset
     label = dataset.label if with_label else None
-    with own_errors(), _data_context():
+    failure = uuid.uuid4().bytes
+    with own_errors(), _failures_kept(failure), _quiet_and_ordered(source.context):
         schema = source.schema()
         names = [] if schema is None else list(schema.names)
         if schema is not None:
@@ -62,28 +76,44 @@ def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True
             wanted = [name for name in names if name in keys or name == label]
             source = source.select_columns(wanted)
         encoded = source.map_batches(
-            _Encode(preparer, label), batch_format="pyarrow", batch_size=None, zero_copy_batch=True
+            _Encode(preparer, label, failure), batch_format="pyarrow", batch_size=None, zero_copy_batch=True
         ).materialize()
-        refs, rows = [], []
-        for bundle in encoded.iter_internal_ref_bundles():
-            for block_ref, metadata in bundle.blocks:
-                refs.append(block_ref)
-                rows.append(int(metadata.num_rows))
+        refs = encoded.to_arrow_refs()
+        rows = ray.get([_num_rows.remote(ref) for ref in refs])
     blocks = RayBlocks(tuple(refs), tuple(rows), digest(["ray", *map(str, rows), *names]))
     return replace(dataset, source=blocks)
 
 
 @dataclass(frozen=True)
 class _Encode:
-    """Encodes one block."""
+    """Encodes one block; keeps what it raises under a key for the driver."""
 
     preparer: Preparer
     label: str | None
+    failure: bytes
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        rows = table_to_batch(block)
-        labels = rows.column(self.label) if self.label is not None else None
-        return pa.Table.from_batches([self.preparer.prepare(rows, labels)])
+        try:
+            rows = table_to_batch(block)
+            labels = rows.column(self.label) if self.label is not None else None
+            return pa.Table.from_batches([self.preparer.prepare(rows, labels)])
+        except Exception as error:
+            internal_kv._internal_kv_put(self.failure, ray.cloudpickle.dumps(error), namespace=_FAILURES)
+            raise
+
+
+@contextmanager
+def _failures_kept(key: bytes) -> Iterator[None]:
+    """Raise what a task raised as it was: Ray Data would pass on its text alone."""
+    try:
+        yield
+    except UserCodeException as error:
+        kept = internal_kv._internal_kv_get(key, namespace=_FAILURES)
+        if kept is None:
+            raise
+        raise ray.cloudpickle.loads(kept) from error
+    finally:
+        internal_kv._internal_kv_del(key, namespace=_FAILURES)
 
 
 def map_in_ray_data(load: Callable[[Unit], pa.RecordBatch], units: Iterable[Unit]) -> Iterator[pa.RecordBatch]:
@@ -97,8 +127,8 @@ def map_in_ray_data(load: Callable[[Unit], pa.RecordBatch], units: Iterable[Unit
     if not planned:
         return
     ensure_ray()
-    with own_errors(), _data_context():
-        places = ray.data.from_items(list(range(len(planned))), override_num_blocks=len(planned))
+    places = ray.data.from_items(list(range(len(planned))), override_num_blocks=len(planned))
+    with own_errors(), _quiet_and_ordered(places.context):
         loaded = places.map_batches(_LoadUnits(load, planned), batch_format="numpy", batch_size=1)
         rows: list[pa.RecordBatch] = []
         held = 0
@@ -126,13 +156,23 @@ class _LoadUnits:
         return pa.Table.from_batches([self.load(self.units[int(place)]) for place in places["item"]])
 
 
+@ray.remote(num_cpus=0)
+def _num_rows(block: pa.Table) -> int:
+    return block.num_rows
+
+
 @contextmanager
-def _data_context() -> Iterator[None]:
-    """Ray Data in input order and without its own progress bars, for our pipelines only."""
-    context = ray.data.DataContext.get_current()
-    before = (context.execution_options.preserve_order, context.enable_progress_bars)
-    context.execution_options.preserve_order, context.enable_progress_bars = True, False
+def _quiet_and_ordered(context: ray.data.DataContext) -> Iterator[None]:
+    """Run a data set's pipeline in input order and without Ray Data's own displays."""
+    options = context.execution_options
+    before = (options.preserve_order, context.enable_progress_bars, context.print_on_execution_start)
+    options.preserve_order, context.enable_progress_bars, context.print_on_execution_start = True, False, False
+    levels = [logger.level for logger in _DISPLAY_LOGGERS]
+    for logger in _DISPLAY_LOGGERS:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        context.execution_options.preserve_order, context.enable_progress_bars = before
+        for logger, level in zip(_DISPLAY_LOGGERS, levels, strict=True):
+            logger.setLevel(level)
+        options.preserve_order, context.enable_progress_bars, context.print_on_execution_start = before

@@ -87,7 +87,7 @@ class RayLauncher:
         with own_errors():
             trainer.fit()
         # Checkpoints are our own: what Ray Train kept of a finished run serves nobody.
-        storage.remove_folder(storage.join(storage_path, run_name))
+        storage.remove_folder(storage_path if config.storage is None else storage.join(storage_path, run_name))
 
 
 def _train_on_worker(config: dict[str, Any]) -> None:

@@ -67,9 +67,9 @@ class Estimator:
         _refuse_overrides(type(self))
         if config is not None and not isinstance(config, RunConfig):
             raise ValueError(f"config must be a RunConfig; got {config!r}")
-        path = None if model_dir is None or model_dir == "" else fspath(model_dir)
+        path = None if model_dir is None else fspath(model_dir)
         config = config or RunConfig()
-        if path and config.model_dir and path != config.model_dir:
+        if path is not None and config.model_dir and path != config.model_dir:
             raise ValueError(f"model_dir is {path!r} as argument and {config.model_dir!r} in the config; give one")
         check_model_fn(model_fn, params)
         if warm_start_from is not None:
@@ -229,9 +229,7 @@ class Estimator:
         model, stream = evaluation.open_model(
             self._model_fn, self._params, self._config, ModeKeys.PREDICT, input_fn, checkpoint, self._seed
         )
-        for hook in checked_hooks:
-            hook.begin()
-        yield from evaluation.predict(model, stream, predict_keys, yield_single_examples)
+        yield from evaluation.predict(model, stream, predict_keys, yield_single_examples, checked_hooks)
 
     def export_saved_model(
         self,
@@ -369,7 +367,8 @@ class Estimator:
 
         assert isinstance(self._config.tracking, MLflowSettings)
         run = MlflowRun(self.model_dir, self._config.tracking)
-        run.log_export(Path(path), load(path).signature_json(), step=self._checkpoint_step())
+        exported = load(path)
+        run.log_export(Path(path), exported.signature_json(), step=exported.manifest.global_step)
         run.finish()
 
 

@@ -1,6 +1,7 @@
 """Evaluating and predicting, in this process."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from raydnn import errors, storage
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.streams import open_local_stream
+from raydnn.inputs.batch import Batch
 from raydnn.model.metrics import Metrics
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.train.checkpoint import CheckpointReader
 from raydnn.train.hooks.session_run_hook import SessionRunHook
+from raydnn.train.loop import TrainingSession
 
 InputFn = Callable[..., Any]
 
@@ -55,23 +58,28 @@ def evaluate(model: Model, stream: Any, steps: int | None, hooks: Sequence[Sessi
         hooks: `begin` is called before and `end` after the evaluation.
 
     Returns:
-        Metrics by name, float32, and `global_step`, int64.
+        Metrics by name, float32, among them `loss`, and `global_step`, int64.
     """
     total: Metrics | None = model.evaluate(stream.empty).eval_metric_ops
     if total is not None:
         total.sums.clear()
-    for hook in hooks:
-        hook.begin()
+    losses: list[float] = []
     try:
+        for hook in hooks:
+            hook.begin()
         for batch in islice(stream.batches, steps):
             spec = model.evaluate(batch)
+            assert spec.loss is not None
+            losses.append(float(spec.loss))
             if total is not None and spec.eval_metric_ops is not None:
                 total.merge(spec.eval_metric_ops)
     except errors.OutOfRangeError:
         pass
     finally:
         stream.close()
+    _end(hooks, model)
     metrics: dict[str, Any] = {} if total is None else dict(total.result())
+    metrics.setdefault("loss", np.float32(np.mean(losses) if losses else 0.0))
     return {**metrics, "global_step": np.int64(model.global_step)}
 
 
@@ -88,7 +96,9 @@ def write_eval_summary(folder: str, metrics: Mapping[str, Any], checkpoint: str 
             writer.add_text("checkpoint_path", checkpoint, step)
 
 
-def predict(model: Model, stream: Any, predict_keys: Any, yield_single_examples: bool) -> Iterator[Any]:
+def predict(
+    model: Model, stream: Any, predict_keys: Any, yield_single_examples: bool, hooks: Sequence[SessionRunHook]
+) -> Iterator[Any]:
     """The predictions of a model over its input.
 
     Args:
@@ -96,12 +106,15 @@ def predict(model: Model, stream: Any, predict_keys: Any, yield_single_examples:
         stream: its input; closed at the end.
         predict_keys: which keys to keep; None or empty keeps all.
         yield_single_examples: one item per row, else one per batch.
+        hooks: `begin` is called before the first batch and `end` after the last.
 
     Raises:
         ValueError: no key remains, keys are given but predictions are no dict, or their rows differ in number.
     """
     try:
-        for batch in stream.batches:
+        for hook in hooks:
+            hook.begin()
+        for batch in _until_out_of_range(stream.batches):
             predictions = select_keys(model.predict(batch), predict_keys)
             if not yield_single_examples:
                 yield predictions
@@ -113,6 +126,19 @@ def predict(model: Model, stream: Any, predict_keys: Any, yield_single_examples:
                 yield from predictions
     finally:
         stream.close()
+    _end(hooks, model)
+
+
+def _until_out_of_range(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches up to an OutOfRangeError of the input, which is a normal end."""
+    with suppress(errors.OutOfRangeError):
+        yield from batches
+
+
+def _end(hooks: Sequence[SessionRunHook], model: Model) -> None:
+    session = TrainingSession(model, None)
+    for hook in hooks:
+        hook.end(session)
 
 
 def select_keys(predictions: Any, predict_keys: Any) -> Any:

@@ -1,6 +1,7 @@
 """The model function of DNNClassifier, and how any model function is called."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from raydnn.model.losses import reduce_loss
 from raydnn.model.settings import NetworkSettings
 from raydnn.train.optimizers import resolve_optimizer
 from raydnn.train.run_context import current_context, get_module
+
+logger = logging.getLogger(__name__)
 
 ModelFn = Callable[..., EstimatorSpec]
 ARGUMENTS = ("features", "labels", "mode", "params", "config")
@@ -150,6 +153,8 @@ def check_model_fn(model_fn: Any, params: Mapping[str, Any] | None) -> None:
         raise ValueError(f"model_fn has the arguments {unknown}; known are {', '.join(ARGUMENTS)}")
     if params is not None and "params" not in arguments:
         raise ValueError("params are given, but model_fn has no argument 'params'")
+    if params is None and "params" in arguments:
+        logger.warning("model_fn has an argument 'params', but no params are given: it gets an empty dict")
 
 
 def call_model_fn(

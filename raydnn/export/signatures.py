@@ -46,8 +46,8 @@ def classifier_signatures(
     first = receiver.receiver_tensors[names[0]]
     if len(names) > 1 or first.dtype != "string" or not isinstance(first, FixedLenFeature):
         logger.warning(
-            "The export has only the signature 'predict': the others need a receiver of one string input, not %s",
-            ", ".join(names),
+            "The export has only the signature 'predict': the others need one input of strings, not %d inputs",
+            len(names),
         )
         return {"predict": predict}
     inputs = {"inputs": names[0]}

@@ -174,14 +174,17 @@ def read_values(features: RawFeatures, key: str, dtype: str, column_name: str) -
     Raises:
         ValueError: the feature is missing or of another kind.
     """
-    found = arrow_dtype_name(features.array(key).type)
+    flat = features.flat(key)
+    if pa.types.is_null(flat.values.type):  # Arrow cannot tell the dtype of a batch without any value
+        return flat
+    found = arrow_dtype_name(flat.values.type)
     kind = "string" if dtype == "string" else "integer"
     if not (found == "string" if kind == "string" else is_integer(found)):
         raise ValueError(
             f"column '{column_name}' is declared with dtype {dtype} but feature '{key}' holds {found}; "
             f"declare dtype='{found}' or convert the feature to {kind} in the input_fn"
         )
-    return features.flat(key)
+    return flat
 
 
 def to_ids(flat: FlatValues, mapping: Callable[[pa.Array], NDArray[np.int64]]) -> Ids:

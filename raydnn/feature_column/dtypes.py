@@ -30,6 +30,8 @@ def dtype_name(dtype: Any) -> str:
     Raises:
         ValueError: it is none of these.
     """
+    if dtype is None:  # which NumPy would take for float64
+        raise ValueError("dtype must not be None; give a name such as 'float32'")
     if dtype in (str, bytes):
         return "string"
     if isinstance(dtype, pa.DataType):

@@ -32,7 +32,7 @@ from raydnn.feature_column.raw_features import RawFeatures
 DENSE = "dense"
 LABEL = "label"
 WEIGHT = "weight"
-_INT32_LIMIT = 2**31
+_INT32_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,12 @@ def example_weight_column(weight_column: Any) -> NumericColumn | None:
 
     Raises:
         TypeError: it is something else.
+        ValueError: a numeric column with more than one value a row.
     """
+    if isinstance(weight_column, NumericColumn) and weight_column.width != 1:
+        raise ValueError(
+            f"weight_column '{weight_column.name}' must have one value a row; it has shape {weight_column.shape}"
+        )
     if weight_column is None or isinstance(weight_column, NumericColumn):
         return weight_column
     if isinstance(weight_column, str):
@@ -150,7 +155,10 @@ def example_weight_column(weight_column: Any) -> NumericColumn | None:
 
 def _ids_to_arrow(place: int, ids: Ids, num_buckets: int) -> dict[str, pa.Array]:
     """The arrays of one categorical column; ids are narrowed to int32 where they fit, to move less."""
-    values = ids.values if num_buckets > _INT32_LIMIT else ids.values.astype(np.int32)
+    values = ids.values
+    if num_buckets <= _INT32_MAX:
+        # An id that is too large must stay so, and not wrap around to one that is valid.
+        values = np.clip(values, -1, num_buckets).astype(np.int32)
     arrays = {f"ids/{place}": pa.array(values)}
     if ids.weights is not None:
         arrays[f"weights/{place}"] = pa.array(ids.weights)

@@ -78,7 +78,8 @@ class NumericColumn(ValueColumn):
                 f"column '{self.name}' is declared with shape {self.shape} ({self.width} values a row) but "
                 f"row {row} of its feature has {widths[row]}; declare shape=({widths[row]},), or mend the data"
             )
-        values = self._fill_nulls(flat.values)
+        values = flat.values.dictionary_decode() if pa.types.is_dictionary(flat.values.type) else flat.values
+        values = self._fill_nulls(values)
         if dtype == "bool":
             values = values.cast(pa.uint8())
         return values.to_numpy(zero_copy_only=False).reshape(features.num_rows, *self.shape)

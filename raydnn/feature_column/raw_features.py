@@ -139,6 +139,10 @@ def missing_in_dense(values: pa.Array) -> NDArray[np.bool_]:
         of_words = np.append(missing_in_dense(values.dictionary), True)
         indices = pc.fill_null(values.indices.cast(pa.int64()), len(of_words) - 1)
         return of_words[indices.to_numpy()]
+    if pa.types.is_null(values.type):
+        return np.ones(len(values), np.bool_)
+    if pa.types.is_unsigned_integer(values.type):
+        return values.is_null().to_numpy(zero_copy_only=False)
     if is_integer(arrow_dtype_name(values.type)):
         found = pc.equal(values.cast(pa.int64()), -1)
     else:

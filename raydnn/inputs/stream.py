@@ -68,6 +68,9 @@ class UnitLoader:
         if label is not None:
             check_label(label, raw.schema.names)
             labels = raw.column(label)
+            if keys is None:
+                # All columns were read, but the label is no feature.
+                raw = raw.drop_columns([label])
         return self.preparer.prepare(raw, labels)
 
 

@@ -44,7 +44,7 @@ class Zeros(_Initializer):
     """All 0."""
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-        return torch.zeros(*shape)
+        return torch.zeros(tuple(shape))
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Ones(_Initializer):
     """All 1."""
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-        return torch.ones(*shape)
+        return torch.ones(tuple(shape))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class RandomUniform(_Initializer):
     seed: int | None = None
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-        return torch.empty(*shape).uniform_(self.minval, self.maxval, generator=generator)
+        return torch.empty(tuple(shape)).uniform_(self.minval, self.maxval, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class RandomNormal(_Initializer):
     seed: int | None = None
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-        return torch.empty(*shape).normal_(self.mean, self.stddev, generator=generator)
+        return torch.empty(tuple(shape)).normal_(self.mean, self.stddev, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ class TruncatedNormal(_Initializer):
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
         low, high = self.mean - 2 * self.stddev, self.mean + 2 * self.stddev
-        return torch.nn.init.trunc_normal_(torch.empty(*shape), self.mean, self.stddev, low, high, generator=generator)
+        values = torch.empty(tuple(shape))
+        return torch.nn.init.trunc_normal_(values, self.mean, self.stddev, low, high, generator=generator)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -53,7 +54,9 @@ def log_export(
     model = store.client.create_logged_model(
         run.info.experiment_id, name="model", source_run_id=run.info.run_id, params=run.data.params
     )
-    with _global_tracking_uri(store.tracking_uri):
+    with _global_tracking_uri(store.tracking_uri), warnings.catch_warnings():
+        # The signature comes from the model itself, not from an example.
+        warnings.filterwarnings("ignore", message=".*An input example was not provided")
         info = Model.log(
             artifact_path=None,
             name="model",

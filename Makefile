@@ -1,0 +1,33 @@
+# One virtual environment for all: PYTHON makes it, constraints.txt pins what is in it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check bench clean
+
+help:  ## Show what there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/raydnn: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	# torch first and by its exact version: a range could pull a build with gigabytes of CUDA.
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,examples]'
+	@touch $@
+
+demo: $(BIN)/raydnn  ## Train on real flights: Ray Data, two workers, evaluation, export, MLflow
+	$(BIN)/python examples/flights.py --out runs/flights
+
+test: $(BIN)/raydnn  ## Run all tests
+	$(BIN)/python -m pytest
+
+check: $(BIN)/raydnn  ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(BIN)/raydnn  ## Measure speeds against peers
+	$(BIN)/python benchmarks/encoder.py
+
+clean:  ## Remove the environment and all runs
+	rm -rf $(VENV) runs build dist

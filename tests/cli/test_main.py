@@ -1,0 +1,34 @@
+"""The command, run as a person runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import raydnn
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from raydnn.cli.main import app; app()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_version_is_printed():
+    result = run("--version")
+    assert (result.returncode, result.stdout.strip()) == (0, raydnn.__version__)
+
+
+def test_inspect_lists_the_variables_of_a_checkpoint(tmp_path: Path):
+    raydnn.train.save_checkpoint(str(tmp_path), {"dnn/logits/kernel": np.zeros((3, 1))}, 7)
+    result = run("inspect", str(tmp_path))
+    assert result.returncode == 0
+    assert "dnn/logits/kernel" in result.stdout
+    assert "3 x 1" in result.stdout
+    assert "step 7" in result.stdout.replace("\n", " ")
+
+
+def test_inspect_without_a_checkpoint_says_so_and_fails(tmp_path: Path):
+    result = run("inspect", str(tmp_path))
+    assert result.returncode == 1
+    assert "not a checkpoint" in result.stderr

@@ -1,0 +1,116 @@
+"""The public names: adding, renaming or losing one has to be done here too."""
+
+from importlib import import_module
+
+import pytest
+
+import raydnn
+
+PUBLIC_NAMES = {
+    "raydnn": [
+        "DNNClassifier",
+        "Estimator",
+        "EstimatorSpec",
+        "MLflowSettings",
+        "ModeKeys",
+        "RunConfig",
+        "SparseTensor",
+        "errors",
+        "estimator",
+        "export",
+        "feature_column",
+        "get_module",
+        "initializers",
+        "inputs",
+        "losses",
+        "train",
+    ],
+    "raydnn.errors": [
+        "AbortedError",
+        "DataLossError",
+        "FailedPreconditionError",
+        "InvalidArgumentError",
+        "NanLossDuringTrainingError",
+        "NotFoundError",
+        "OpError",
+        "OutOfRangeError",
+        "UnavailableError",
+        "UnimplementedError",
+    ],
+    "raydnn.estimator": ["DNNClassifier", "Estimator", "EstimatorSpec", "ModeKeys", "RunConfig", "export"],
+    "raydnn.estimator.export": ["ServingInputReceiver", "build_raw_serving_input_receiver_fn"],
+    "raydnn.export": ["ExportedModel", "load"],
+    "raydnn.inputs": [
+        "Dataset",
+        "InputContext",
+        "SparseTensor",
+        "from_arrow",
+        "from_numpy",
+        "from_pandas",
+        "from_parquet",
+        "from_ray",
+    ],
+    "raydnn.losses": ["Reduction"],
+    "raydnn.train": [
+        "AdagradOptimizer",
+        "CheckpointReader",
+        "CheckpointSaverHook",
+        "CheckpointSaverListener",
+        "GradientDescentOptimizer",
+        "LoggingTensorHook",
+        "NanTensorHook",
+        "Optimizer",
+        "SecondOrStepTimer",
+        "SessionRunArgs",
+        "SessionRunContext",
+        "SessionRunHook",
+        "SessionRunValues",
+        "StepCounterHook",
+        "StopAtStepHook",
+        "SummarySaverHook",
+        "get_global_step",
+        "latest_checkpoint",
+        "list_variables",
+        "load_checkpoint",
+        "load_variable",
+        "save_checkpoint",
+    ],
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC_NAMES)
+def test_public_names_are_these_in_sorted_order(module: str) -> None:
+    assert PUBLIC_NAMES[module] == sorted(PUBLIC_NAMES[module])
+    assert PUBLIC_NAMES[module] == list(import_module(module).__all__)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in PUBLIC_NAMES.items() for name in names]
+)
+def test_public_name_resolves_and_is_listed(module: str, name: str) -> None:
+    home = import_module(module)
+    assert getattr(home, name) is not None
+    assert name in dir(home)
+
+
+def test_unknown_name_is_an_attribute_error_that_names_it() -> None:
+    with pytest.raises(AttributeError, match="DNNRegressor"):
+        _ = raydnn.DNNRegressor
+
+
+def test_every_error_class_is_also_the_natural_python_one() -> None:
+    natural = {
+        "AbortedError": RuntimeError,
+        "DataLossError": OSError,
+        "FailedPreconditionError": RuntimeError,
+        "InvalidArgumentError": ValueError,
+        "NotFoundError": LookupError,
+        "OutOfRangeError": EOFError,
+        "UnavailableError": ConnectionError,
+        "UnimplementedError": NotImplementedError,
+    }
+    for name, kind in natural.items():
+        error = getattr(raydnn.errors, name)
+        assert issubclass(error, kind)
+        assert issubclass(error, raydnn.errors.OpError)
+    assert issubclass(raydnn.errors.NanLossDuringTrainingError, RuntimeError)

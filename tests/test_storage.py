@@ -1,0 +1,112 @@
+"""Files and folders appear whole or not at all, on a local disk and on an object store."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from raydnn import storage
+
+
+@pytest.fixture(params=["local", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+
+
+def fill(url: str, files: dict[str, bytes], last: str = "manifest.json") -> None:
+    with storage.new_folder(url, last=last) as folder:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def test_written_bytes_are_read_back(root: str) -> None:
+    url = storage.join(root, "folder", "file")
+    storage.write_bytes(url, b"old")
+    storage.write_bytes(url, b"new")
+    assert storage.read_bytes(url) == b"new"
+    assert storage.list_folder(storage.join(root, "folder")) == ["file"]
+
+
+def test_a_local_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        storage.write_bytes(str(tmp_path / "taken"), b"content")
+    assert storage.list_folder(str(tmp_path)) == ["taken"]
+
+
+def test_a_new_folder_holds_what_was_put_into_it(root: str) -> None:
+    url = storage.join(root, "model.ckpt-1")
+    fill(url, {"manifest.json": b"{}", "deep/weights": b"1"})
+    assert storage.list_folder(root) == ["model.ckpt-1"]
+    assert storage.list_folder(url) == ["deep", "manifest.json"]
+    assert storage.read_bytes(storage.join(url, "deep", "weights")) == b"1"
+
+
+def test_a_new_folder_replaces_an_older_one_wholly(root: str) -> None:
+    url = storage.join(root, "model.ckpt-1")
+    fill(url, {"manifest.json": b"old", "only in the old one": b""})
+    fill(url, {"manifest.json": b"new"})
+    assert storage.list_folder(url) == ["manifest.json"]
+    assert storage.read_bytes(storage.join(url, "manifest.json")) == b"new"
+    assert storage.list_folder(root) == ["model.ckpt-1"]
+
+
+def test_a_block_that_fails_leaves_nothing(root: str) -> None:
+    url = storage.join(root, "model.ckpt-1")
+    with pytest.raises(ZeroDivisionError), storage.new_folder(url, last="manifest.json") as folder:
+        (folder / "weights").write_bytes(b"1")
+        raise ZeroDivisionError
+    assert not storage.exists(url)
+    assert storage.list_folder(root) == []
+    assert not folder.exists()
+
+
+def test_a_block_that_fails_leaves_the_older_folder(root: str) -> None:
+    url = storage.join(root, "model.ckpt-1")
+    fill(url, {"manifest.json": b"old"})
+    with pytest.raises(ZeroDivisionError), storage.new_folder(url, last="manifest.json") as folder:
+        (folder / "manifest.json").write_bytes(b"new")
+        raise ZeroDivisionError
+    assert storage.read_bytes(storage.join(url, "manifest.json")) == b"old"
+    assert storage.list_folder(root) == ["model.ckpt-1"]
+
+
+def test_the_completing_file_is_uploaded_after_all_others() -> None:
+    url = f"memory://{uuid.uuid4().hex}/model.ckpt-1"
+    fill(url, {"a": b"", "completing": b"", "z/deep": b""}, last="completing")
+    system, path = storage.filesystem(url)
+    uploaded = {name: system.created(f"{path}/{name}") for name in ("a", "completing", "z/deep")}
+    assert max(uploaded, key=uploaded.__getitem__) == "completing"
+
+
+def test_a_missing_folder_lists_nothing_and_can_be_removed(root: str) -> None:
+    missing = storage.join(root, "missing")
+    assert storage.list_folder(missing) == []
+    assert not storage.exists(missing)
+    storage.remove_folder(missing)
+
+
+def test_a_removed_folder_is_gone_with_all_in_it(root: str) -> None:
+    url = storage.join(root, "model.ckpt-1")
+    fill(url, {"manifest.json": b"{}", "deep/weights": b"1"})
+    storage.remove_folder(url)
+    assert not storage.exists(url)
+
+
+def test_a_local_copy_has_the_content(root: str) -> None:
+    url = storage.join(root, "file")
+    storage.write_bytes(url, b"content")
+    with storage.local_copy(url) as path:
+        assert path.read_bytes() == b"content"
+    assert storage.exists(url)
+    assert path.exists() == storage.is_local(url)
+
+
+@pytest.mark.parametrize(
+    ("folder", "joined"), [("/a/b", "/a/b/c/d"), ("/a/b/", "/a/b/c/d"), ("memory://a", "memory://a/c/d")]
+)
+def test_join_keeps_the_kind_of_the_folder(folder: str, joined: str) -> None:
+    assert storage.join(folder, "c", "d") == joined
+    assert storage.is_local(joined) == storage.is_local(folder)

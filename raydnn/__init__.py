@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from raydnn import errors, estimator, export, feature_column, initializers, inputs, losses, train
     from raydnn.estimator import DNNClassifier, Estimator, EstimatorSpec, ModeKeys, RunConfig
     from raydnn.inputs import SparseTensor
+    from raydnn.model.partitioners import (
+        fixed_size_partitioner,
+        min_max_variable_partitioner,
+        variable_axis_size_partitioner,
+    )
     from raydnn.tracking.settings import MLflowSettings
     from raydnn.train.run_context import get_module
 
@@ -35,11 +40,14 @@ __all__ = [
     "estimator",
     "export",
     "feature_column",
+    "fixed_size_partitioner",
     "get_module",
     "initializers",
     "inputs",
     "losses",
+    "min_max_variable_partitioner",
     "train",
+    "variable_axis_size_partitioner",
 ]
 
 _HOMES = {
@@ -50,7 +58,10 @@ _HOMES = {
     "ModeKeys": "raydnn.estimator",
     "RunConfig": "raydnn.estimator",
     "SparseTensor": "raydnn.inputs",
+    "fixed_size_partitioner": "raydnn.model.partitioners",
     "get_module": "raydnn.train.run_context",
+    "min_max_variable_partitioner": "raydnn.model.partitioners",
+    "variable_axis_size_partitioner": "raydnn.model.partitioners",
 }
 
 

@@ -76,4 +76,5 @@ def fake_classifier(
     model_dir: str | PathLike[str], config: raydnn.RunConfig | None = None, **arguments: Any
 ) -> raydnn.DNNClassifier:
     settings = {"hidden_units": [4], "feature_columns": fake_columns(), **arguments}
-    return raydnn.DNNClassifier(model_dir=model_dir, config=config or raydnn.RunConfig(tf_random_seed=1), **settings)
+    config = raydnn.RunConfig(tf_random_seed=1) if config is None else config
+    return raydnn.DNNClassifier(model_dir=model_dir, config=config, **settings)

@@ -38,19 +38,25 @@ class GoldenCase:
     def __post_init__(self) -> None:
         self.case = json.loads((GOLDENS / "cases" / f"{self.name}.json").read_text())
 
-    def columns(self) -> list[Any]:
-        return [column_from_json(spec) for spec in self.case["feature_columns"]]
+    def columns(self, folder: Path) -> list[Any]:
+        """The case's columns; its files are written into the folder."""
+        for name, lines in self.case.get("files", {}).items():
+            (folder / name).write_text("".join(f"{line}\n" for line in lines))
+        return [column for spec in self.case["feature_columns"] for column in make_columns(spec, folder)]
 
     def estimator(self, model_dir: Path, **config: Any) -> raydnn.DNNClassifier:
         arguments = dict(self.case["classifier"])
         if isinstance(arguments.get("optimizer"), dict):
             arguments["optimizer"] = _optimizer(arguments["optimizer"])
+        if "input_layer_partitioner" in arguments:
+            settings = dict(arguments["input_layer_partitioner"])
+            arguments["input_layer_partitioner"] = getattr(raydnn, settings.pop("name"))(**settings)
         if "loss_reduction" in arguments:
             arguments["loss_reduction"] = getattr(raydnn.losses.Reduction, arguments["loss_reduction"])
         if isinstance(arguments.get("weight_column"), dict):
             arguments["weight_column"] = column_from_json(arguments["weight_column"])
         return raydnn.DNNClassifier(
-            feature_columns=self.columns(),
+            feature_columns=self.columns(model_dir),
             model_dir=model_dir,
             config=raydnn.RunConfig(tf_random_seed=0, **config),
             **arguments,
@@ -70,10 +76,30 @@ class GoldenCase:
         return [as_batch(batch) for batch in self.case["evaluate"].get("batches", self.case["batches"])]
 
 
+def make_columns(spec: dict[str, Any], folder: Path) -> list[Any]:
+    """The columns of one spec: some functions make several."""
+    if spec["type"] not in ("shared_embedding_columns", "shared_embeddings"):
+        return [column_from_json(_with_paths(spec, folder))]
+    settings = dict(spec)
+    make = getattr(raydnn.feature_column, settings.pop("type"))
+    return make([column_from_json(inner) for inner in settings.pop("categorical_columns")], **settings)
+
+
+def _with_paths(spec: Any, folder: Path) -> Any:
+    """A spec whose file names have become paths."""
+    if isinstance(spec, dict):
+        paths = {"vocabulary_file": str(folder / spec["vocabulary_file"])} if "vocabulary_file" in spec else {}
+        return {name: _with_paths(value, folder) for name, value in spec.items()} | paths
+    return spec
+
+
 def as_arrays(variables: dict[str, Any]) -> dict[str, np.ndarray]:
-    return {
-        name: np.asarray(value, np.int64 if name == "global_step" else np.float32) for name, value in variables.items()
-    }
+    """Variables as arrays; of a slot in slices, its own rows."""
+    arrays = {}
+    for name, value in variables.items():
+        rows = value["values"] if isinstance(value, dict) else value
+        arrays[name] = np.asarray(rows, np.int64 if name == "global_step" else np.float32)
+    return arrays
 
 
 def as_batch(batch: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:

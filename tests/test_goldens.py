@@ -11,36 +11,8 @@ import raydnn
 LOSS = {"rtol": 2e-5, "atol": 2e-6}
 VARIABLE = {"rtol": 1e-4, "atol": 1e-5}
 
-SUPPORTED_COLUMNS = {
-    "numeric_column",
-    "categorical_column_with_hash_bucket",
-    "categorical_column_with_vocabulary_list",
-    "indicator_column",
-    "embedding_column",
-}
-SUPPORTED_OPTIMIZERS = {"Adagrad", "SGD", "AdagradOptimizer", "GradientDescentOptimizer"}
 
-
-def column_types(spec) -> set[str]:
-    nested = [spec.get("categorical_column"), spec.get("source_column"), *spec.get("keys", ())]
-    found = {spec["type"]}
-    for each in nested:
-        if isinstance(each, dict):
-            found |= column_types(each)
-    return found
-
-
-def is_supported(name: str) -> bool:
-    case = GoldenCase(name).case
-    optimizer = case["classifier"].get("optimizer", "Adagrad")
-    has_schedule = isinstance(optimizer, dict) and isinstance(optimizer["learning_rate"], dict)
-    kind = optimizer["name"] if isinstance(optimizer, dict) else optimizer
-    types = set().union(*(column_types(spec) for spec in case["feature_columns"]))
-    has_partitioner = "input_layer_partitioner" in case["classifier"]
-    return types <= SUPPORTED_COLUMNS and kind in SUPPORTED_OPTIMIZERS and not has_schedule and not has_partitioner
-
-
-@pytest.mark.parametrize("name", [name for name in golden_names() if is_supported(name)])
+@pytest.mark.parametrize("name", golden_names())
 def test_case_equals_tensorflow(name: str, tmp_path: Path):
     golden = GoldenCase(name)
     case = golden.case

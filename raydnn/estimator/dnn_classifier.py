@@ -22,11 +22,12 @@ class DNNClassifier(Estimator):
         n_classes: number of classes, 2 or more.
         weight_column: feature (name or numeric_column) whose value multiplies the loss of each row.
         label_vocabulary: class names as strings, if labels are such; the place is the class id.
-        optimizer: 'Adagrad' or 'SGD' (learning rate 0.05), an optimizer of `raydnn.train`, or a callable
-            without arguments that makes one.
+        optimizer: 'Adagrad', 'Adam', 'Ftrl', 'RMSProp' or 'SGD' (learning rate 0.05), an optimizer of `raydnn.train`,
+            or a callable without arguments that makes one.
         activation_fn: a callable from tensor to tensor, the name of one in tf.nn, or None for linear.
         dropout: probability of dropping a hidden value in training; None drops nothing.
-        input_layer_partitioner: accepted for likeness; without parameter servers every table has one partition.
+        input_layer_partitioner: one of raydnn's `*_partitioner`s, which tells into how many slices of rows the slots of
+            each embedding table are stored; None keeps them whole.
         config: settings of the run.
         warm_start_from: not supported yet; must be None.
         loss_reduction: how the losses of a batch become one number; a value of `raydnn.losses.Reduction`.
@@ -59,7 +60,7 @@ class DNNClassifier(Estimator):
         # An iterator can be read once, but the model is built again and again.
         units = tuple(hidden_units) if isinstance(hidden_units, Iterable) else hidden_units
         columns = tuple(feature_columns) if _is_iterator(feature_columns) else feature_columns
-        network = NetworkSettings(units, activation_fn, dropout, batch_norm)
+        network = NetworkSettings(units, activation_fn, dropout, batch_norm, input_layer_partitioner)
         model_fn = DNNModelFn(columns, network, head, optimizer, weight_column)
         super().__init__(model_fn, model_dir, config, None, warm_start_from)
 

@@ -70,7 +70,7 @@ class Model:
         self._context.is_building = False
         self._variables = {variable.name: variable for variable in self._store.variables()}
         if spec.train_op is not None:
-            self._slots = Slots(spec.train_op.optimizer, self._variables.values())
+            self._slots = Slots(spec.train_op.optimizer, self._variables.values(), spec.train_op.scope)
             self._variables |= {slot.name: slot for slot in self._slots.variables()}
             self._module = self._replicas.wrap(self._step)
         return spec

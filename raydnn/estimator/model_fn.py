@@ -17,7 +17,7 @@ from raydnn.model.batch import EncodedBatch
 from raydnn.model.heads import Head, Predictions
 from raydnn.model.losses import reduce_loss
 from raydnn.model.settings import NetworkSettings
-from raydnn.train.optimizers import resolve_optimizer
+from raydnn.train.optimizers import TrainOp, resolve_optimizer
 from raydnn.train.run_context import current_context, get_module
 
 logger = logging.getLogger(__name__)
@@ -65,8 +65,8 @@ class DNNModelFn:
         """
         columns: tuple[DenseColumn, ...] = input_layer_columns(self.columns)
         if mode == ModeKeys.PREDICT:
-            return Encoder(columns)
-        return Encoder(columns, self.head.label_encoder, example_weight_column(self.weight_column))
+            return Encoder(columns).load()
+        return Encoder(columns, self.head.label_encoder, example_weight_column(self.weight_column)).load()
 
     def __call__(self, features: EncodedBatch, labels: None, mode: str, config: Any) -> EstimatorSpec:
         """The model for one batch.
@@ -99,7 +99,7 @@ class DNNModelFn:
             mode,
             predictions,
             loss,
-            optimizer.minimize(loss),
+            TrainOp(optimizer, loss, scope="dnn/head"),
             example_weight=weight if is_sum else None,
             activations=activations,
         )

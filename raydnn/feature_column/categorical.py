@@ -1,8 +1,7 @@
-"""Categorical columns: strings and integers that become ids, by hashing or by a vocabulary."""
+"""Categorical columns that need no vocabulary: ids by hashing, and integers that are ids."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,10 @@ from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature
 from raydnn.feature_column.raw_features import FlatValues, RawFeatures, map_to_ids, missing_in_dense
 
 
-@dataclass(frozen=True)
-class HashedCategoricalColumn(CategoricalColumn):
-    """Ids by hashing; made by `categorical_column_with_hash_bucket`, which documents the attributes."""
+class KeyedCategoricalColumn(CategoricalColumn):
+    """A column of the values of one feature, whose name it bears."""
 
     key: str
-    hash_bucket_size: int
-    dtype: str
 
     @property
     def name(self) -> str:
@@ -32,6 +28,18 @@ class HashedCategoricalColumn(CategoricalColumn):
     @property
     def feature_keys(self) -> tuple[str, ...]:
         return (self.key,)
+
+    def present_ids(self, features: RawFeatures) -> Ids:
+        return drop_missing(features.ids(self), features.flat(self.key))
+
+
+@dataclass(frozen=True)
+class HashedCategoricalColumn(KeyedCategoricalColumn):
+    """Ids by hashing; made by `categorical_column_with_hash_bucket`, which documents the attributes."""
+
+    key: str
+    hash_bucket_size: int
+    dtype: str
 
     @property
     def num_buckets(self) -> int:
@@ -47,38 +55,34 @@ class HashedCategoricalColumn(CategoricalColumn):
 
 
 @dataclass(frozen=True)
-class VocabularyListCategoricalColumn(CategoricalColumn):
-    """Ids by place in a list; made by `categorical_column_with_vocabulary_list`, which documents the attributes."""
+class IdentityCategoricalColumn(KeyedCategoricalColumn):
+    """Integers that are ids; made by `categorical_column_with_identity`, which documents the attributes."""
 
     key: str
-    vocabulary_list: tuple[str, ...] | tuple[int, ...]
-    dtype: str
-    default_value: int
-    num_oov_buckets: int
-
-    @property
-    def name(self) -> str:
-        return self.key
-
-    @property
-    def feature_keys(self) -> tuple[str, ...]:
-        return (self.key,)
+    number_buckets: int
+    default_value: int | None
 
     @property
     def num_buckets(self) -> int:
-        return len(self.vocabulary_list) + self.num_oov_buckets
+        return self.number_buckets
+
+    @property
+    def may_exceed_buckets(self) -> bool:
+        return self.default_value is None
 
     @property
     def parse_example_spec(self) -> dict[str, FeatureSpec]:
-        return {self.key: VarLenFeature(self.dtype)}
-
-    @cached_property
-    def _words(self) -> pa.Array:
-        return pa.array(self.vocabulary_list, pa.string() if self.dtype == "string" else pa.int64())
+        return {self.key: VarLenFeature("int64")}
 
     def encode(self, features: RawFeatures) -> Ids:
-        flat = read_values(features, self.key, self.dtype, self.name)
-        return to_ids(flat, lambda values: look_up(values, self._words, self.default_value, self.num_oov_buckets))
+        flat = read_values(features, self.key, "int64", self.name)
+        return to_ids(flat, self._in_range)
+
+    def _in_range(self, values: pa.Array) -> NDArray[np.int64]:
+        ids: NDArray[np.int64] = pc.fill_null(values.cast(pa.int64()), -1).to_numpy()
+        if self.default_value is None:
+            return ids
+        return np.where((ids < 0) | (ids >= self.number_buckets), self.default_value, ids)
 
 
 def categorical_column_with_hash_bucket(
@@ -100,46 +104,26 @@ def categorical_column_with_hash_bucket(
     return HashedCategoricalColumn(key, int(hash_bucket_size), check_categorical_dtype(dtype, key))
 
 
-def categorical_column_with_vocabulary_list(
-    key: str,
-    vocabulary_list: Sequence[str] | Sequence[int],
-    dtype: Any = None,
-    default_value: int = -1,
-    num_oov_buckets: int = 0,
-) -> VocabularyListCategoricalColumn:
-    """A column whose ids are places in a list of words.
+def categorical_column_with_identity(
+    key: str, num_buckets: int, default_value: int | None = None
+) -> IdentityCategoricalColumn:
+    """A column of integers that are ids themselves.
 
     Args:
         key: name of the feature, and of the column.
-        vocabulary_list: different strings, or different integers; the id is the place.
-        dtype: 'string' or an integer type; None takes the vocabulary's.
-        default_value: the id of an unknown value; -1 leaves it out.
-        num_oov_buckets: if positive, an unknown value gets the id
-            len(vocabulary_list) + Fingerprint64(value) mod num_oov_buckets instead.
+        num_buckets: number of ids, 1 or more.
+        default_value: what an integer outside [0, num_buckets) becomes. None leaves it: negative ones count as
+            missing, too large ones count nowhere in an indicator and are refused by an embedding.
 
     Raises:
-        ValueError: a bad key, an empty vocabulary, duplicates, values that are neither all strings nor all
-            integers, a dtype of the other kind, or both default_value and num_oov_buckets.
+        ValueError: a bad key, number or default.
     """
     check_key(key)
-    if vocabulary_list is None or len(vocabulary_list) < 1:
-        raise ValueError(f"column '{key}': vocabulary_list must not be empty")
-    words: list[Any] = [word.decode() if isinstance(word, bytes) else word for word in vocabulary_list]
-    if all(isinstance(word, str) for word in words):
-        kind, default_dtype = "string", "string"
-    elif all(isinstance(word, int | np.integer) and not isinstance(word, bool) for word in words):
-        kind, default_dtype = "integer", "int64"
-        words = [int(word) for word in words]
-    else:
-        raise ValueError(f"column '{key}': vocabulary_list must hold strings or integers; got {words[:5]!r} ...")
-    if len(set(words)) != len(words):
-        repeated = next(word for place, word in enumerate(words) if word in words[:place])
-        raise ValueError(f"column '{key}': vocabulary_list holds {repeated!r} more than once")
-    checked_dtype = default_dtype if dtype is None else check_categorical_dtype(dtype, key)
-    if (checked_dtype == "string") != (kind == "string"):
-        raise ValueError(f"column '{key}': dtype {checked_dtype} and a vocabulary of {kind}s do not go together")
-    check_oov(key, default_value, num_oov_buckets, no_default=-1)
-    return VocabularyListCategoricalColumn(key, tuple(words), checked_dtype, int(default_value), int(num_oov_buckets))
+    if num_buckets is None or num_buckets < 1:
+        raise ValueError(f"column '{key}': num_buckets must be 1 or more; got {num_buckets}")
+    if default_value is not None and not 0 <= default_value < num_buckets:
+        raise ValueError(f"column '{key}': default_value must be in [0, {num_buckets}); got {default_value}")
+    return IdentityCategoricalColumn(key, int(num_buckets), default_value)
 
 
 def check_categorical_dtype(dtype: Any, key: str) -> str:
@@ -152,20 +136,6 @@ def check_categorical_dtype(dtype: Any, key: str) -> str:
     if name != "string" and not is_integer(name):
         raise ValueError(f"column '{key}': dtype must be 'string' or an integer type; got {dtype!r}")
     return name
-
-
-def check_oov(key: str, default_value: int | None, num_oov_buckets: int, no_default: int | None) -> None:
-    """Refuse a negative num_oov_buckets, and one beside a default_value.
-
-    Raises:
-        ValueError: either is found.
-    """
-    if num_oov_buckets < 0:
-        raise ValueError(f"column '{key}': num_oov_buckets must be 0 or more; got {num_oov_buckets}")
-    if num_oov_buckets and default_value != no_default:
-        raise ValueError(
-            f"column '{key}': give default_value ({default_value}) or num_oov_buckets ({num_oov_buckets}), not both"
-        )
 
 
 def read_values(features: RawFeatures, key: str, dtype: str, column_name: str) -> FlatValues:
@@ -195,27 +165,22 @@ def to_ids(flat: FlatValues, mapping: Callable[[pa.Array], NDArray[np.int64]]) -
     return Ids(ids, flat.offsets)
 
 
-def look_up(values: pa.Array, words: pa.Array, default_value: int, num_oov_buckets: int) -> NDArray[np.int64]:
-    """The places of values in a vocabulary.
+def drop_missing(ids: Ids, flat: FlatValues) -> Ids:
+    """The ids without those of missing values: nulls, and '' or -1 in a dense feature.
+
+    The id -1 of an unknown word stays.
 
     Args:
-        values: plain Arrow array [n] of strings or integers.
-        words: the vocabulary, Arrow array of string or int64.
-        default_value: id of an unknown value where there are no oov buckets.
-        num_oov_buckets: how many ids behind the vocabulary unknown values are hashed to.
-
-    Returns:
-        int64 [n].
+        ids: of the values.
+        flat: the values.
     """
-    if values.type != words.type:
-        values = values.cast(words.type)
-    places = pc.index_in(values, value_set=words)
-    if not places.null_count:
-        return places.to_numpy().astype(np.int64)
-    ids: NDArray[np.int64] = pc.fill_null(places, -1).to_numpy().astype(np.int64)
-    unknown = ids < 0
-    if num_oov_buckets:
-        ids[unknown] = len(words) + to_hash_bucket(values.filter(pa.array(unknown)), num_oov_buckets)
-    else:
-        ids[unknown] = default_value
-    return ids
+    is_missing = missing_in_dense(flat.values) if flat.is_dense else _is_null(flat.values)
+    if not is_missing.any():
+        return ids
+    offsets = np.arange(len(ids.values) + 1) if ids.offsets is None else ids.offsets
+    kept_before = np.concatenate([[0], np.cumsum(~is_missing)])
+    return Ids(ids.values[~is_missing], kept_before[offsets])
+
+
+def _is_null(values: pa.Array) -> NDArray[np.bool_]:
+    return values.is_null().to_numpy(zero_copy_only=False)

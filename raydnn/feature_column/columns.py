@@ -60,9 +60,21 @@ class CategoricalColumn(FeatureColumn):
     def num_buckets(self) -> int:
         """How many ids there are."""
 
+    @property
+    def may_exceed_buckets(self) -> bool:
+        """Whether ids behind the last bucket are possible."""
+        return False
+
+    def load(self) -> None:
+        """Read what the column needs beside its declaration, when a model is built; raises if it is not there."""
+
     @abstractmethod
     def encode(self, features: "RawFeatures") -> Ids:
-        """The ids of each row."""
+        """The ids of each row; a missing value may stand as -1."""
+
+    def present_ids(self, features: "RawFeatures") -> Ids:
+        """The ids without those of missing values; the -1 of an unknown word stays."""
+        return features.ids(self)
 
 
 class DenseColumn(FeatureColumn):

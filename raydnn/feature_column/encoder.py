@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raydnn import errors
 from raydnn.feature_column.columns import (
     CategoricalColumn,
     CategoricalWrapper,
@@ -25,6 +26,7 @@ from raydnn.feature_column.columns import (
     Ids,
     ValueColumn,
 )
+from raydnn.feature_column.embedding import EmbeddingColumn
 from raydnn.feature_column.label import LabelEncoder
 from raydnn.feature_column.numeric import NumericColumn
 from raydnn.feature_column.raw_features import RawFeatures
@@ -59,6 +61,29 @@ class Encoder:
         """The different categorical columns; the place is the I of `ids/I`."""
         wrapped = (column.categorical_column for column in self.columns if isinstance(column, CategoricalWrapper))
         return tuple(dict.fromkeys(wrapped))
+
+    @cached_property
+    def _of_tables(self) -> list[tuple[int, EmbeddingColumn]]:
+        """Embedding columns whose ids must be checked, with their place."""
+        embeddings = [column for column in self.columns if isinstance(column, EmbeddingColumn)]
+        return [
+            (self.categorical_columns.index(column.categorical_column), column)
+            for column in embeddings
+            if column.categorical_column.may_exceed_buckets or not column.use_safe_embedding_lookup
+        ]
+
+    def load(self) -> "Encoder":
+        """Read the vocabularies in files, so that a missing one is found when a model is built.
+
+        Returns:
+            This encoder.
+
+        Raises:
+            NotFoundError, InvalidArgumentError, FailedPreconditionError: a vocabulary file is not there or not good.
+        """
+        for column in self.categorical_columns:
+            column.load()
+        return self
 
     @property
     def dense_width(self) -> int:
@@ -98,8 +123,9 @@ class Encoder:
             dense = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
             encoded[DENSE] = pa.FixedSizeListArray.from_arrays(pa.array(dense.ravel()), self.dense_width)
         for place, column in enumerate(self.categorical_columns):
-            ids = raw.ids(column)
-            encoded |= _ids_to_arrow(place, ids, column.num_buckets)
+            encoded |= _ids_to_arrow(place, raw.ids(column), column.num_buckets)
+        for place, embedding in self._of_tables:
+            _check_table_ids(embedding, raw.ids(self.categorical_columns[place]), raw)
         if self.label is not None:
             encoded[LABEL] = pa.array(self.label.encode(labels, raw.num_rows))
         if self.weight is not None:
@@ -121,7 +147,7 @@ def input_layer_columns(feature_columns: Iterable[DenseColumn]) -> tuple[DenseCo
     if not columns:
         raise ValueError("feature_columns must not be empty")
     for column in columns:
-        if isinstance(column, CategoricalColumn):
+        if isinstance(column, CategoricalColumn) and not isinstance(column, DenseColumn):
             raise ValueError(
                 f"column '{column.name}' is categorical and cannot enter the network by itself; wrap it with "
                 "embedding_column or indicator_column"
@@ -151,6 +177,32 @@ def example_weight_column(weight_column: Any) -> NumericColumn | None:
     if isinstance(weight_column, str):
         return NumericColumn(weight_column, (1,), None, "float32", None)
     raise TypeError(f"weight_column must be a feature name or a numeric_column; got {weight_column!r}")
+
+
+def _check_table_ids(column: EmbeddingColumn, ids: Ids, features: RawFeatures) -> None:
+    """Refuse ids that a table has no row for.
+
+    Raises:
+        InvalidArgumentError: an id behind the last bucket; without safe lookup a negative one, or an empty last row.
+    """
+    buckets = column.categorical_column.num_buckets
+    if len(ids.values) and ids.values.max() >= buckets:
+        raise errors.InvalidArgumentError(
+            f"column '{column.name}': id {ids.values.max()} is not in [0, {buckets}); raise num_buckets, or give a "
+            "default_value"
+        )
+    if column.use_safe_embedding_lookup:
+        return
+    present = column.categorical_column.present_ids(features)
+    if len(present.values) and present.values.min() < 0:
+        raise errors.InvalidArgumentError(
+            f"column '{column.name}': id {present.values.min()} is negative, "
+            "which use_safe_embedding_lookup=False refuses"
+        )
+    if present.offsets is not None and features.num_rows and present.offsets[-1] == present.offsets[-2]:
+        raise errors.InvalidArgumentError(
+            f"column '{column.name}': the last row of a batch has no id, which use_safe_embedding_lookup=False refuses"
+        )
 
 
 def _ids_to_arrow(place: int, ids: Ids, num_buckets: int) -> dict[str, pa.Array]:

@@ -4,51 +4,78 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from raydnn.feature_column.bucketized import BucketizedColumn, bucketized_column
 from raydnn.feature_column.categorical import (
     HashedCategoricalColumn,
-    VocabularyListCategoricalColumn,
+    IdentityCategoricalColumn,
     categorical_column_with_hash_bucket,
-    categorical_column_with_vocabulary_list,
+    categorical_column_with_identity,
 )
 from raydnn.feature_column.columns import FeatureColumn
+from raydnn.feature_column.crossed import CrossedColumn, crossed_column
 from raydnn.feature_column.embedding import (
     EmbeddingColumn,
     IndicatorColumn,
+    SharedEmbeddingColumn,
     embedding_column,
     indicator_column,
 )
 from raydnn.feature_column.normalizers import normalizer_from_json, normalizer_to_json
 from raydnn.feature_column.numeric import NumericColumn, numeric_column
+from raydnn.feature_column.vocabulary import (
+    VocabularyFileCategoricalColumn,
+    VocabularyListCategoricalColumn,
+    categorical_column_with_vocabulary_file,
+    categorical_column_with_vocabulary_list,
+)
+from raydnn.feature_column.weighted import WeightedCategoricalColumn, weighted_categorical_column
 
-_MAKERS: dict[type[FeatureColumn], Callable[..., FeatureColumn]] = {
-    NumericColumn: numeric_column,
-    HashedCategoricalColumn: categorical_column_with_hash_bucket,
-    VocabularyListCategoricalColumn: categorical_column_with_vocabulary_list,
-    IndicatorColumn: indicator_column,
-    EmbeddingColumn: embedding_column,
+
+def _shared_embedding_column(**arguments: Any) -> SharedEmbeddingColumn:
+    return SharedEmbeddingColumn(initializer=None, **arguments)
+
+
+_MAKERS: dict[type[FeatureColumn], tuple[str, Callable[..., FeatureColumn]]] = {
+    NumericColumn: ("numeric_column", numeric_column),
+    BucketizedColumn: ("bucketized_column", bucketized_column),
+    HashedCategoricalColumn: ("categorical_column_with_hash_bucket", categorical_column_with_hash_bucket),
+    IdentityCategoricalColumn: ("categorical_column_with_identity", categorical_column_with_identity),
+    VocabularyListCategoricalColumn: (
+        "categorical_column_with_vocabulary_list",
+        categorical_column_with_vocabulary_list,
+    ),
+    VocabularyFileCategoricalColumn: (
+        "categorical_column_with_vocabulary_file",
+        categorical_column_with_vocabulary_file,
+    ),
+    WeightedCategoricalColumn: ("weighted_categorical_column", weighted_categorical_column),
+    CrossedColumn: ("crossed_column", crossed_column),
+    IndicatorColumn: ("indicator_column", indicator_column),
+    EmbeddingColumn: ("embedding_column", embedding_column),
+    SharedEmbeddingColumn: ("shared_embedding_column", _shared_embedding_column),
 }
-_BY_NAME = {maker.__name__: maker for maker in _MAKERS.values()}
+_BY_NAME = dict(_MAKERS.values())
+# Fields whose name differs from that of the function's argument.
+_RENAMED = {"number_buckets": "num_buckets"}
+# Work that is done when a column is written.
+_LEFT_OUT = {"initializer", "ckpt_to_load_from", "tensor_name_in_ckpt"}
 
 
 def column_to_json(column: FeatureColumn) -> dict[str, Any]:
     """A column as plain values: `type` is the function that makes it, the rest are its arguments.
 
-    The initializer of an embedding is left out: it has done its work when a column is written.
+    What gives an embedding its initial values is left out.
 
     Raises:
         ValueError: a normalizer_fn without a name.
     """
-    settings: dict[str, Any] = {"type": _MAKERS[type(column)].__name__}
+    settings: dict[str, Any] = {"type": _MAKERS[type(column)][0]}
     for field in fields(column):  # type: ignore[arg-type]
         value = getattr(column, field.name)
-        if isinstance(value, FeatureColumn):
-            value = column_to_json(value)
-        elif field.name == "normalizer_fn" and value is not None:
+        if field.name == "normalizer_fn" and value is not None:
             value = normalizer_to_json(value)
-        elif isinstance(value, tuple):
-            value = list(value)
-        if field.name != "initializer":
-            settings[field.name] = value
+        if field.name not in _LEFT_OUT:
+            settings[_RENAMED.get(field.name, field.name)] = _plain(value)
     return settings
 
 
@@ -62,14 +89,31 @@ def column_from_json(settings: dict[str, Any]) -> FeatureColumn:
     kind = arguments.pop("type", None)
     if kind not in _BY_NAME:
         raise ValueError(f"unknown column type {kind!r}; known are {', '.join(sorted(_BY_NAME))}")
-    for name, value in arguments.items():
-        if isinstance(value, dict) and "type" in value:
-            arguments[name] = column_from_json(value)
-        elif name == "normalizer_fn" and value is not None:
-            arguments[name] = normalizer_from_json(value)
-    if kind == numeric_column.__name__ and arguments.get("default_value") is not None:
+    arguments = {name: _column(value) for name, value in arguments.items()}
+    if arguments.get("normalizer_fn") is not None:
+        arguments["normalizer_fn"] = normalizer_from_json(arguments["normalizer_fn"])
+    if kind == "numeric_column" and arguments.get("default_value") is not None:
         arguments["default_value"] = _shaped(arguments["default_value"], arguments["shape"])
+    if kind == "shared_embedding_column":
+        arguments = {"ckpt_to_load_from": None, "tensor_name_in_ckpt": None, **arguments}
     return _BY_NAME[kind](**arguments)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, FeatureColumn):
+        return column_to_json(value)
+    if isinstance(value, tuple):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _column(value: Any) -> Any:
+    """A value with the columns in it made."""
+    if isinstance(value, dict) and "type" in value:
+        return column_from_json(value)
+    if isinstance(value, list):
+        return [_column(member) for member in value]
+    return value
 
 
 def _shaped(values: Any, shape: list[int]) -> Any:

@@ -140,7 +140,7 @@ def initial_value(initializer: Callable[..., Any], shape: Sequence[int], *, seed
     if isinstance(initializer, SeededInitializer) and getattr(initializer, "seed", None) is None:
         mixed = int(fingerprint64([f"{seed}/{name}"])[0]) >> 1
         return initializer.draw(shape, torch.Generator().manual_seed(mixed))
-    value = torch.as_tensor(np.asarray(initializer(tuple(shape), dtype="float32")), dtype=torch.float32).clone()
+    value = torch.tensor(np.asarray(initializer(tuple(shape), dtype="float32")), dtype=torch.float32)
     if tuple(value.shape) != tuple(shape):
         raise ValueError(f"the initializer of '{name}' gave shape {tuple(value.shape)}; {tuple(shape)} is needed")
     return value

@@ -13,6 +13,7 @@ from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import Activation
 from raydnn.model.batch import EncodedBatch, RowIds
 from raydnn.model.initializers import GlorotUniform, Ones, TruncatedNormal, Zeros, initial_value
+from raydnn.model.partitioners import Partitioner
 from raydnn.model.tables import Table, TableGroup, TableUse
 from raydnn.model.variable import Variable
 
@@ -30,9 +31,10 @@ class InputLayer(nn.Module):
         encoder: whose batches it reads.
         scope: prefix of the variable names.
         seed: of the initial values.
+        partitioner: tells into how many slices each table is cut.
     """
 
-    def __init__(self, encoder: Encoder, scope: str, seed: int) -> None:
+    def __init__(self, encoder: Encoder, scope: str, seed: int, partitioner: Partitioner) -> None:
         super().__init__()
         self.width = sum(column.width for column in encoder.columns)
         self._columns = encoder.columns
@@ -45,13 +47,16 @@ class InputLayer(nn.Module):
         }
         self.groups: list[TableGroup] = []
         self._uses: list[list[TableUse]] = []
-        self._make_tables([column for column in encoder.columns if isinstance(column, EmbeddingColumn)], scope)
+        self._make_tables(
+            [column for column in encoder.columns if isinstance(column, EmbeddingColumn)], scope, partitioner
+        )
         for group in self.groups:
             for table, view in _views(group):
                 view.copy_(initial_value(table.initializer, tuple(view.shape), seed=seed, name=table.name))
 
-    def _make_tables(self, columns: Sequence[EmbeddingColumn], scope: str) -> None:
+    def _make_tables(self, columns: Sequence[EmbeddingColumn], scope: str, partitioner: Partitioner) -> None:
         by_layout: dict[tuple[int, float | None, bool], list[EmbeddingColumn]] = {}
+        made: set[str] = set()
         for column in columns:
             layout = (column.dimension, column.max_norm, column.trainable)
             by_layout.setdefault(layout, []).append(column)
@@ -59,14 +64,19 @@ class InputLayer(nn.Module):
             tables: dict[str, Table] = {}
             uses = []
             for column in members:
-                name = f"{scope}/{scoped_name(column.table_name)}/embedding_weights"
+                name = "/".join([scope, *map(scoped_name, column.table_path)])
                 rows = column.categorical_column.num_buckets
                 initializer = column.initializer or TruncatedNormal(stddev=column.default_stddev)
-                tables.setdefault(name, Table(name, rows, initializer))
+                slices = partitioner((rows, dimension), "float32")[0]
+                table = tables.setdefault(name, Table(name, rows, initializer, slices))
+                if table.num_rows != rows or name in made:
+                    raise ValueError(f"'{name}' is shared by columns with tables of different shapes or settings")
                 place = list(tables).index(name)
-                uses.append(TableUse(column.name, place, self._id_places[column.name], column.combiner))
+                ids = self._id_places[column.name]
+                uses.append(TableUse(column.name, place, ids, column.combiner, column.use_safe_embedding_lookup))
             self.groups.append(TableGroup(dimension, list(tables.values()), trainable, max_norm))
             self._uses.append(uses)
+            made |= set(tables)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # The fused tables are no parameters, so torch must be told to move them along.
@@ -78,7 +88,7 @@ class InputLayer(nn.Module):
         """The embedding tables."""
         for group in self.groups:
             for first_row, (table, view) in zip(group.first_rows, _views(group), strict=False):
-                yield Variable(table.name, view, group.trainable, group, first_row)
+                yield Variable(table.name, view, group.trainable, group, first_row, table.num_slices)
 
     def forward(self, batch: EncodedBatch) -> Tensor:
         """The input of the first hidden layer, float32 [rows, width]."""
@@ -109,6 +119,7 @@ class DNN(nn.Module):
         batch_norm: whether hidden layers end with batch normalisation.
         seed: of the initial values.
         all_sum: sums over replicas, for the batch statistics of the whole global batch.
+        partitioner: of the embedding tables.
     """
 
     def __init__(
@@ -120,10 +131,11 @@ class DNN(nn.Module):
         dropout: float | None,
         batch_norm: bool,
         seed: int,
-        all_sum: AllSum = lambda tensor: tensor,
+        all_sum: AllSum,
+        partitioner: Partitioner,
     ) -> None:
         super().__init__()
-        self.input_layer = InputLayer(encoder, "dnn/input_from_feature_columns/input_layer", seed)
+        self.input_layer = InputLayer(encoder, "dnn/input_from_feature_columns", seed, partitioner)
         self._activation = activation
         self._dropout = dropout
         self.hidden = nn.ModuleList()

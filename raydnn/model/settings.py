@@ -7,6 +7,7 @@ from typing import Any
 from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import activation, activation_name
 from raydnn.model.network import DNN, AllSum
+from raydnn.model.partitioners import Partitioner, min_max_variable_partitioner
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class NetworkSettings:
         activation_fn: as `DNNClassifier` takes it.
         dropout: probability of dropping a hidden value in training, or None.
         batch_norm: whether hidden layers end with batch normalisation.
+        input_layer_partitioner: of the embedding tables; None keeps each whole.
     """
 
     hidden_units: Any
     activation_fn: Any = "relu"
     dropout: float | None = None
     batch_norm: bool = False
+    input_layer_partitioner: Partitioner | None = None
 
     def build(self, encoder: Encoder, logits_dimension: int, seed: int, all_sum: AllSum = lambda tensor: tensor) -> DNN:
         """The network with initial values.
@@ -36,7 +39,10 @@ class NetworkSettings:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is the probability of dropping, in [0, 1); got {self.dropout}")
         function = activation(self.activation_fn)
-        return DNN(encoder, units, logits_dimension, function, self.dropout, self.batch_norm, seed, all_sum)
+        partitioner = self.input_layer_partitioner or min_max_variable_partitioner()
+        return DNN(
+            encoder, units, logits_dimension, function, self.dropout, self.batch_norm, seed, all_sum, partitioner
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values.

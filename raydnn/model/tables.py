@@ -40,11 +40,13 @@ class Table:
         name: of its variable.
         num_rows: number of ids.
         initializer: callable (shape, dtype=...) -> array.
+        num_slices: into how many slices of rows a partitioner cuts it.
     """
 
     name: str
     num_rows: int
     initializer: Any = field(compare=False)
+    num_slices: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,14 @@ class TableUse:
         table: which table of the group.
         ids: which entry of `EncodedBatch.ids`.
         combiner: 'sum', 'mean' or 'sqrtn'.
+        is_safe: whether ids whose weight is not positive are left out (never by 'sum').
     """
 
     column_name: str
     table: int
     ids: int
     combiner: str
+    is_safe: bool = True
 
 
 class TableGroup:
@@ -183,16 +187,48 @@ class _Bags:
         combiners = torch.tensor([_COMBINER_POWER[use.combiner] for use in uses], device=device)
         keep = ids >= 0
         if weights is not None:
-            keep &= (weights > 0) | (combiners[bag // max(num_rows, 1)] == 0)
+            keeps_all = torch.tensor([use.combiner == "sum" or not use.is_safe for use in uses], device=device)
+            keep &= (weights > 0) | keeps_all[bag // max(num_rows, 1)]
         if not bool(keep.all()):
             is_single = False
             ids, bag = ids[keep], bag[keep]
             weights = weights if weights is None else weights[keep]
-        offsets = bag if is_single else torch.searchsorted(bag, torch.arange(num_bags, device=device))
         coefficients = weights
         if weights is not None or not is_single:
             coefficients = _coefficients(bag, weights, combiners, num_bags, num_rows)
-        return cls(ids, bag, offsets, coefficients)
+        if is_single:
+            return cls(ids, bag, bag, coefficients)
+        row_0 = torch.tensor(
+            [base if use.is_safe else -1 for use, base in zip(uses, bases, strict=True)], device=device
+        )
+        ids, bag, coefficients = _fill_empty(ids, bag, coefficients, row_0.repeat_interleave(num_rows))
+        return cls(ids, bag, torch.searchsorted(bag, torch.arange(num_bags, device=device)), coefficients)
+
+
+def _fill_empty(
+    ids: Tensor, bag: Tensor, coefficients: Tensor | None, fillers: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Give empty bags an id that counts 0.
+
+    TensorFlow's safe lookup reads row 0 for an empty row of a batch and then discards it. So the row counts as
+    touched, with a gradient of 0, and optimizers such as Ftrl and RMSProp change it.
+
+    Args:
+        ids, bag: int64 [num_ids], ordered by bag.
+        coefficients: float32 [num_ids], or None for 1.
+        fillers: the id for each bag if that is empty, int64 [num_bags]; negative leaves it empty.
+
+    Returns:
+        ids, bag and coefficients with the fillers in their places.
+    """
+    is_empty = torch.bincount(bag, minlength=len(fillers)) == 0
+    filled = (is_empty & (fillers >= 0)).nonzero().squeeze(1)
+    if not len(filled):
+        return ids, bag, coefficients
+    weight = torch.ones(len(ids), device=ids.device) if coefficients is None else coefficients
+    bags, order = torch.cat([bag, filled]).sort(stable=True)
+    ids = torch.cat([ids, fillers[filled]])[order]
+    return ids, bags, torch.cat([weight, weight.new_zeros(len(filled))])[order]
 
 
 def _shift(ids: Tensor, base: int) -> Tensor:

@@ -24,6 +24,7 @@ class Variable:
         trainable: whether the optimizer changes it.
         group: the fused group that an embedding table lives in, else None.
         first_row: where the table begins in that group.
+        num_slices: how many slices of rows its slots are stored in.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Variable:
     trainable: bool = True
     group: "TableGroup | None" = None
     first_row: int = 0
+    num_slices: int = 1
 
 
 def assign(tensor: Tensor, value: NDArray[Any], name: str, path: str) -> None:
@@ -44,4 +46,4 @@ def assign(tensor: Tensor, value: NDArray[Any], name: str, path: str) -> None:
             f"variable '{name}' has shape {tuple(value.shape)} in {path}, the model needs {tuple(tensor.shape)}; "
             "the columns or hidden_units have changed since: use another model_dir, or restore them"
         )
-    tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    tensor.copy_(torch.from_numpy(np.asarray(value, order="C")))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raydnn.model.variable_store import VariableStore
+from raydnn.train.learning_rate import GlobalStep
 from raydnn.train.replicas import Replicas
 
 M = TypeVar("M", bound=nn.Module)
@@ -102,10 +103,6 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
     return module
 
 
-def get_global_step() -> int:
-    """The number of updates so far.
-
-    Raises:
-        RuntimeError: called outside a model function.
-    """
-    return current_context().global_step
+def get_global_step() -> GlobalStep:
+    """Stands for the number of updates so far, in learning-rate schedules."""
+    return GlobalStep()

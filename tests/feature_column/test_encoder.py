@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import farmhash
@@ -134,12 +135,10 @@ def reference_id(column: Any, value: Any, is_dense: bool) -> int:
 
 
 def reference_ids(column: Any, feature: Feature) -> list[list[int]]:
-    rows = [row if isinstance(row, list) else [row] for row in feature.rows]
-    ragged = [
-        [] if not feature.is_dense and row == [None] and whole is None else row
-        for row, whole in zip(rows, feature.rows, strict=True)
+    rows = [
+        row if isinstance(row, list) else [] if row is None and not feature.is_dense else [row] for row in feature.rows
     ]
-    return [[reference_id(column, value, feature.is_dense) for value in row] for row in ragged]
+    return [[reference_id(column, value, feature.is_dense) for value in row] for row in rows]
 
 
 def encoded_ids(encoded: pa.RecordBatch, place: int) -> list[list[int]]:
@@ -183,13 +182,11 @@ def test_parts_of_a_table_encode_to_the_parts_of_its_encoding(
         weight=example_weight_column("x"),
     )
     whole = encoder.encode(batch, labels)
-    cuts = sorted({0, num_rows, *data.draw(st.lists(st.integers(0, num_rows), max_size=3))})
+    cuts = sorted(data.draw(st.lists(st.integers(0, num_rows), max_size=3)))
     parts = [
         encoder.encode(batch.slice(start, end - start), labels.slice(start, end - start))
-        for start, end in zip(cuts, cuts[1:], strict=False)
+        for start, end in pairwise([0, *cuts, num_rows])
     ]
-    if not parts:
-        parts = [encoder.encode(batch, labels)]
     assert all(part.schema == whole.schema for part in parts)
     assert pa.Table.from_batches(parts).to_pylist() == whole.to_pylist()
 

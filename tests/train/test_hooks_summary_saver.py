@@ -23,9 +23,11 @@ def test_the_first_step_and_then_every_nth_is_written(
     assert read_scalars(tmp_path) == {step: {"loss": float(step)} for step in expected}
 
 
-def test_a_folder_will_do_for_a_writer(tmp_path: Path) -> None:
-    run_loop(CountingModel(), [SummarySaverHook(save_steps=1, output_dir=str(tmp_path))], steps=2)
-    assert read_scalars(tmp_path) == {1: {"loss": 1.0}, 2: {"loss": 2.0}}
+def test_a_folder_will_do_for_a_writer_and_the_hook_can_be_used_again(tmp_path: Path) -> None:
+    hook = SummarySaverHook(save_steps=9, output_dir=str(tmp_path))
+    run_loop(CountingModel(), [hook], steps=2)
+    run_loop(CountingModel(global_step=2), [hook], steps=2)
+    assert read_scalars(tmp_path) == {1: {"loss": 1.0}, 3: {"loss": 3.0}}
 
 
 @pytest.mark.parametrize(

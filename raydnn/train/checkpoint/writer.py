@@ -38,7 +38,7 @@ def write_checkpoint(
         The path of the checkpoint.
     """
     path = storage.join(model_dir, f"{PREFIX}{global_step}")
-    arrays = {name: np.ascontiguousarray(value) for name, value in variables.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in variables.items()}
     arrays[GLOBAL_STEP] = np.asarray(global_step, np.int64)
     with storage.new_folder(path, last=MANIFEST_FILE) as folder:
         save_file(arrays, folder / VARIABLES_FILE)

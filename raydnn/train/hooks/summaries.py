@@ -33,6 +33,9 @@ class SummaryWriter(Protocol):
     def flush(self) -> None:
         """Make what was written visible to readers."""
 
+    def close(self) -> None:
+        """Flush and let go of the file."""
+
 
 def open_summary_writer(output_dir: str) -> SummaryWriter:
     """An event file in a folder."""
@@ -64,6 +67,7 @@ class StepCounterHook(SessionRunHook):
         self._timer = SecondOrStepTimer(every_n_secs, every_n_steps)
         self._output_dir = output_dir
         self._writer = summary_writer
+        self._is_own_writer = summary_writer is None
 
     def begin(self) -> None:
         self._timer.reset()
@@ -84,6 +88,11 @@ class StepCounterHook(SessionRunHook):
         logger.info("global_step/sec: %g", rate)
         if self._writer is not None:
             self._writer.add_scalar("global_step/sec", rate, step)
+
+    def end(self, session: Session) -> None:
+        if self._is_own_writer and self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
 class SummarySaverHook(SessionRunHook):
@@ -114,6 +123,7 @@ class SummarySaverHook(SessionRunHook):
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._output_dir = output_dir
         self._writer = summary_writer
+        self._is_own_writer = summary_writer is None
         self._summary_op = summary_op
 
     def begin(self) -> None:
@@ -135,8 +145,11 @@ class SummarySaverHook(SessionRunHook):
         self._write(run_values.results[1], step)
 
     def end(self, session: Session) -> None:
-        if self._writer is not None:
-            self._writer.flush()
+        assert self._writer is not None
+        self._writer.flush()
+        if self._is_own_writer:
+            self._writer.close()
+            self._writer = None
 
     def _write(self, summary: Summary, step: int) -> None:
         assert self._writer is not None

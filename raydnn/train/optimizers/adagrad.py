@@ -1,8 +1,10 @@
-"""Adagrad."""
+"""Adagrad, plain and with proximal regularisation."""
 
 import torch
 
-from raydnn.train.optimizers.optimizer import LearningRate, Optimizer, Tensors
+from raydnn.train.learning_rate import LearningRate
+from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_not_negative, check_positive
+from raydnn.train.optimizers.proximal import shrink_
 
 
 class AdagradOptimizer(Optimizer):
@@ -24,17 +26,63 @@ class AdagradOptimizer(Optimizer):
         use_locking: bool = False,
         name: str = "Adagrad",
     ) -> None:
-        if initial_accumulator_value <= 0:
-            raise ValueError(f"initial_accumulator_value must be positive; got {initial_accumulator_value}")
+        check_positive(initial_accumulator_value=initial_accumulator_value)
         super().__init__(learning_rate, name)
-        self.initial_accumulator_value = initial_accumulator_value
+        self._initial_accumulator_value = initial_accumulator_value
 
     @property
     def slot_values(self) -> tuple[float, ...]:
-        return (self.initial_accumulator_value,)
+        return (self._initial_accumulator_value,)
 
-    def update(self, learning_rate: float, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
+    def update(self, step: Step, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
         (accumulators,) = slots
         torch._foreach_addcmul_(list(accumulators), list(gradients), list(gradients))
         roots = torch._foreach_sqrt(list(accumulators))
-        torch._foreach_addcdiv_(list(weights), list(gradients), roots, value=-learning_rate)
+        torch._foreach_addcdiv_(list(weights), list(gradients), roots, value=-step.learning_rate)
+
+
+class ProximalAdagradOptimizer(Optimizer):
+    """a += g^2; e = lr / sqrt(a); p = v - e * g; v = sign(p) * max(|p| - e * l1, 0) / (1 + e * l2).
+
+    Args:
+        learning_rate: lr.
+        initial_accumulator_value: a at the start, above 0.
+        l1_regularization_strength: l1.
+        l2_regularization_strength: l2.
+        name: of the slot.
+
+    Raises:
+        ValueError: initial_accumulator_value is not positive, or a strength is negative.
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        use_locking: bool = False,
+        name: str = "ProximalAdagrad",
+    ) -> None:
+        check_positive(initial_accumulator_value=initial_accumulator_value)
+        check_not_negative(
+            l1_regularization_strength=l1_regularization_strength,
+            l2_regularization_strength=l2_regularization_strength,
+        )
+        super().__init__(learning_rate, name)
+        self._initial_accumulator_value = initial_accumulator_value
+        self._l1 = l1_regularization_strength
+        self._l2 = l2_regularization_strength
+
+    @property
+    def slot_values(self) -> tuple[float, ...]:
+        return (self._initial_accumulator_value,)
+
+    def update(self, step: Step, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
+        (accumulators,) = slots
+        torch._foreach_addcmul_(list(accumulators), list(gradients), list(gradients))
+        rates = torch._foreach_sqrt(list(accumulators))
+        torch._foreach_reciprocal_(rates)
+        torch._foreach_mul_(rates, step.learning_rate)
+        torch._foreach_addcmul_(list(weights), rates, list(gradients), value=-1.0)
+        shrink_(weights, rates, self._l1, self._l2)

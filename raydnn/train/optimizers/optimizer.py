@@ -1,13 +1,14 @@
 """What all optimizers share: hyperparameters, the slots they keep, and a rule over lists of tensors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-LearningRate = float | Callable[[], float]
+from raydnn.train.learning_rate import LearningRate, learning_rate_at
+
 Tensors = Sequence[Tensor]
 
 
@@ -18,23 +19,37 @@ class TrainOp:
     Attributes:
         optimizer: applied to the gradients.
         loss: scalar; its backward pass gives the gradients.
+        scope: prefix of the names of the optimizer's scalars.
     """
 
     optimizer: "Optimizer"
     loss: Tensor
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an update rule reads beside its tensors.
+
+    Attributes:
+        learning_rate: of this step.
+        scalars: the optimizer's scalars before this step.
+    """
+
+    learning_rate: float
+    scalars: Mapping[str, float]
 
 
 class Optimizer(ABC):
     """An update rule with TensorFlow's arithmetic.
 
     Args:
-        learning_rate: a number, or a callable without arguments that is evaluated when the model is built.
+        learning_rate: a number, a schedule, or a callable without arguments that is evaluated at each step.
         name: prefix of the slots' names.
 
     Attributes:
-        slot_values: initial value of each slot, in order.
-        rows_only: whether a gradient of some rows changes those rows alone; False means that the other rows move
-            too, as with a gradient of 0.
+        rows_only: whether a gradient of some rows changes those rows alone; False means that the other rows
+            move too, as with a gradient of 0.
     """
 
     rows_only: ClassVar[bool] = True
@@ -51,14 +66,22 @@ class Optimizer(ABC):
     @property
     def slot_names(self) -> tuple[str, ...]:
         """NAME, NAME_1, NAME_2, ..."""
-        return tuple(self.name if place == 0 else f"{self.name}_{place}" for place in range(len(self.slot_values)))
+        return tuple(f"{self.name}_{place}" if place else self.name for place in range(len(self.slot_values)))
+
+    @property
+    def scalar_values(self) -> dict[str, float]:
+        """The initial values of numbers that belong to no variable."""
+        return {}
+
+    def advance(self, scalars: Mapping[str, Tensor]) -> None:  # noqa: B027 - most optimizers have no scalars
+        """Change the scalars in place, after an update of all variables."""
 
     @abstractmethod
-    def update(self, learning_rate: float, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
+    def update(self, step: Step, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
         """Change weights and slots in place.
 
         Args:
-            learning_rate: of this step.
+            step: learning rate and scalars.
             weights: whole variables or some of their rows.
             gradients: of the same shapes.
             slots: one list for each slot, each of the same shapes.
@@ -66,9 +89,9 @@ class Optimizer(ABC):
 
     def learning_rate_at(self, global_step: int) -> float:
         """The learning rate of the update that follows `global_step`."""
-        return float(self.learning_rate() if callable(self.learning_rate) else self.learning_rate)
+        return learning_rate_at(self.learning_rate, global_step)
 
-    def minimize(self, loss: Tensor, global_step: object = None) -> TrainOp:
+    def minimize(self, loss: Tensor, global_step: Any = None) -> TrainOp:
         """The step that reduces a loss.
 
         Args:
@@ -76,3 +99,25 @@ class Optimizer(ABC):
             global_step: accepted for likeness with TensorFlow; each update counts one step.
         """
         return TrainOp(self, loss)
+
+
+def check_not_negative(**values: float) -> None:
+    """Refuse negative hyperparameters.
+
+    Raises:
+        ValueError: one is negative; the message names it.
+    """
+    for name, value in values.items():
+        if value < 0:
+            raise ValueError(f"{name} must not be negative; got {value}")
+
+
+def check_positive(**values: float) -> None:
+    """Refuse hyperparameters that are not above 0.
+
+    Raises:
+        ValueError: one is not; the message names it.
+    """
+    for name, value in values.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be positive; got {value}")

@@ -4,13 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from raydnn.train.optimizers.adagrad import AdagradOptimizer
+from raydnn.train.optimizers.adam import AdamOptimizer
+from raydnn.train.optimizers.ftrl import FtrlOptimizer
 from raydnn.train.optimizers.gradient_descent import GradientDescentOptimizer
 from raydnn.train.optimizers.optimizer import Optimizer
+from raydnn.train.optimizers.rmsprop import RMSPropOptimizer
 
 NAMED_LEARNING_RATE = 0.05
 
 _BY_NAME: dict[str, Callable[[float], Optimizer]] = {
     "Adagrad": AdagradOptimizer,
+    "Adam": AdamOptimizer,
+    "Ftrl": FtrlOptimizer,
+    "RMSProp": RMSPropOptimizer,
     "SGD": GradientDescentOptimizer,
 }
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from raydnn.model.partitioners import slice_rows
 from raydnn.model.tables import TableGroup
 from raydnn.model.variable import Variable
-from raydnn.train.optimizers.optimizer import Optimizer
+from raydnn.train.optimizers.optimizer import Optimizer, Step
 from raydnn.train.replicas import Replicas
 
 
@@ -17,12 +18,13 @@ class Slots:
     Args:
         optimizer: decides which slots there are and how they begin.
         variables: of the model.
+        scope: prefix of the names of the optimizer's scalars.
 
     Raises:
         ValueError: no variable is trainable.
     """
 
-    def __init__(self, optimizer: Optimizer, variables: Iterable[Variable]) -> None:
+    def __init__(self, optimizer: Optimizer, variables: Iterable[Variable], scope: str = "") -> None:
         self._names = optimizer.slot_names
         self._variables = [variable for variable in variables if variable.trainable]
         if not self._variables:
@@ -32,9 +34,13 @@ class Slots:
         self._groups: list[TableGroup] = list(dict.fromkeys(groups))
         self._of_dense = [_like(self._dense, value) for value in optimizer.slot_values]
         self._of_groups = [_like([group.weight for group in self._groups], value) for value in optimizer.slot_values]
+        self._scope = scope
+        self._scalars = {name: torch.tensor(value) for name, value in optimizer.scalar_values.items()}
 
     def variables(self) -> Iterator[Variable]:
-        """The slots as variables, named VARIABLE/t_0/SLOT."""
+        """The slots as variables, named VARIABLE/t_K/SLOT for slice K, and the scalars."""
+        for name, scalar in self._scalars.items():
+            yield Variable(f"{self._scope}/{name}" if self._scope else name, scalar, trainable=False)
         dense_place = 0
         for variable in self._variables:
             for name, dense, fused in zip(self._names, self._of_dense, self._of_groups, strict=True):
@@ -43,50 +49,57 @@ class Slots:
                 else:
                     matrix = fused[self._groups.index(variable.group)]
                     tensor = matrix.narrow(0, variable.first_row, len(variable.tensor))
-                yield Variable(f"{variable.name}/t_0/{name}", tensor, trainable=False)
+                yield from _sliced(variable, name, tensor)
             dense_place += variable.group is None
 
     def apply(self, optimizer: Optimizer, global_step: int, replicas: Replicas) -> None:
         """Update all trainable variables from the gradients of the last backward pass, and forget those."""
-        learning_rate = optimizer.learning_rate_at(global_step)
+        scalars = {name: float(scalar) for name, scalar in self._scalars.items()}
+        step = Step(optimizer.learning_rate_at(global_step), scalars)
         with torch.no_grad():
-            self._apply_dense(optimizer, learning_rate)
+            self._apply_dense(optimizer, step)
             for place, group in enumerate(self._groups):
                 slots = [matrices[place] for matrices in self._of_groups]
-                self._apply_rows(optimizer, learning_rate, group, slots, replicas)
+                _apply_rows(optimizer, step, group, slots, replicas)
+            optimizer.advance(self._scalars)
 
-    def _apply_dense(self, optimizer: Optimizer, learning_rate: float) -> None:
+    def _apply_dense(self, optimizer: Optimizer, step: Step) -> None:
         places = [place for place, tensor in enumerate(self._dense) if tensor.grad is not None]
         if not places:
             return
         weights = [self._dense[place] for place in places]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         slots = [[slot[place] for place in places] for slot in self._of_dense]
-        optimizer.update(learning_rate, weights, gradients, *slots)
+        optimizer.update(step, weights, gradients, *slots)
         torch._foreach_zero_(gradients)
 
-    def _apply_rows(
-        self,
-        optimizer: Optimizer,
-        learning_rate: float,
-        group: TableGroup,
-        slots: Sequence[Tensor],
-        replicas: Replicas,
-    ) -> None:
-        gradient = replicas.gather_rows(group.take_gradient(), group.dimension)
-        if gradient is None:
-            return
-        if not optimizer.rows_only:
-            dense = torch.zeros_like(group.weight).index_copy_(0, gradient.rows, gradient.values)
-            optimizer.update(learning_rate, [group.weight], [dense], *([slot] for slot in slots))
-            return
-        if not len(gradient.rows):
-            return
-        matrices = [group.weight, *slots]
-        touched = [matrix.index_select(0, gradient.rows) for matrix in matrices]
-        optimizer.update(learning_rate, touched[:1], [gradient.values], *([slot] for slot in touched[1:]))
-        for matrix, rows in zip(matrices, touched, strict=True):
-            matrix.index_copy_(0, gradient.rows, rows)
+
+def _apply_rows(
+    optimizer: Optimizer, step: Step, group: TableGroup, slots: Sequence[Tensor], replicas: Replicas
+) -> None:
+    gradient = replicas.gather_rows(group.take_gradient(), group.dimension)
+    if not optimizer.rows_only:
+        dense = torch.zeros_like(group.weight)
+        if gradient is not None:
+            dense.index_copy_(0, gradient.rows, gradient.values)
+        optimizer.update(step, [group.weight], [dense], *([slot] for slot in slots))
+        return
+    if gradient is None or not len(gradient.rows):
+        return
+    matrices = [group.weight, *slots]
+    touched = [matrix.index_select(0, gradient.rows) for matrix in matrices]
+    optimizer.update(step, touched[:1], [gradient.values], *([slot] for slot in touched[1:]))
+    for matrix, rows in zip(matrices, touched, strict=True):
+        matrix.index_copy_(0, gradient.rows, rows)
+
+
+def _sliced(variable: Variable, slot_name: str, tensor: Tensor) -> Iterator[Variable]:
+    if variable.num_slices == 1:
+        yield Variable(f"{variable.name}/t_0/{slot_name}", tensor, trainable=False)
+        return
+    for place, (start, stop) in enumerate(slice_rows(len(tensor), variable.num_slices)):
+        rows = tensor.narrow(0, start, stop - start)
+        yield Variable(f"{variable.name}/t_{place}/{slot_name}", rows, trainable=False)
 
 
 def _like(tensors: Iterable[Tensor], value: float) -> list[Tensor]:

@@ -1,0 +1,380 @@
+"""Embedding tables against a plain loop over rows and ids in float64."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from raydnn import errors
+from raydnn.model.batch import RowIds
+from raydnn.model.tables import Table, TableGroup, TableUse, _Pool, _unique, sum_rows
+
+COMBINERS = ["sum", "mean", "sqrtn"]
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def group_of(
+    table_rows: Sequence[int], dimension: int = 3, trainable: bool = True, max_norm: float | None = None
+) -> TableGroup:
+    tables = [Table(f"table_{place}", rows, None) for place, rows in enumerate(table_rows)]
+    group = TableGroup(dimension, tables, trainable, max_norm)
+    group.weight.copy_(torch.randn(group.weight.shape, generator=torch.Generator().manual_seed(7)))
+    return group
+
+
+def row_ids(rows: Sequence[Sequence[int]], weights: Sequence[Sequence[float]] | None = None) -> RowIds:
+    """Ids of ragged rows."""
+    offsets = torch.tensor([0, *np.cumsum([len(row) for row in rows])], dtype=torch.int64)
+    values = torch.tensor([value for row in rows for value in row], dtype=torch.int32)
+    if weights is None:
+        return RowIds(values, offsets)
+    return RowIds(values, offsets, torch.tensor([weight for row in weights for weight in row]))
+
+
+def vectors(group: TableGroup, *rows: int) -> Tensor:
+    return group.weight[list(rows)]
+
+
+# --- The reference
+
+
+@dataclass(frozen=True)
+class Case:
+    """Columns that read tables of one group.
+
+    Attributes:
+        table_rows: how many rows each table has.
+        uses: of the tables.
+        ids: for each use, for each row of the batch, its ids.
+        weights: for each use, None or the weights of those ids.
+        num_rows: of the batch.
+        max_norm: of the group.
+        is_single: whether the ids of a use go without offsets.
+    """
+
+    table_rows: list[int]
+    uses: list[TableUse]
+    ids: list[list[list[int]]]
+    weights: list[list[list[float]] | None]
+    num_rows: int
+    max_norm: float | None
+    is_single: list[bool]
+
+    def batch_ids(self) -> list[RowIds]:
+        ragged = [row_ids(ids, weights) for ids, weights in zip(self.ids, self.weights, strict=True)]
+        return [
+            RowIds(each.values, None, each.weights) if is_single else each
+            for each, is_single in zip(ragged, self.is_single, strict=True)
+        ]
+
+
+def reference(case: Case, weight: Tensor, first_rows: Sequence[int]) -> Tensor:
+    """The combined vectors by the definition, [uses, rows, dimension]."""
+    outputs = []
+    for use in case.uses:
+        ids, weights = case.ids[use.ids], case.weights[use.ids]
+        for row in range(case.num_rows):
+            given_weights = [1.0] * len(ids[row]) if weights is None else weights[row]
+            pairs = [
+                (weight[first_rows[use.table] + each], float(np.float32(factor)))
+                for each, factor in zip(ids[row], given_weights, strict=True)
+                if each >= 0 and (use.combiner == "sum" or factor > 0)
+            ]
+            outputs.append(combined(pairs, use.combiner, case.max_norm, weight.shape[1]))
+    return torch.stack(outputs).view(len(case.uses), case.num_rows, -1) if outputs else weight.new_zeros(0)
+
+
+def combined(pairs: list[tuple[Tensor, float]], combiner: str, max_norm: float | None, dimension: int) -> Tensor:
+    total = torch.zeros(dimension, dtype=torch.float64)
+    for vector, factor in pairs:
+        norm = vector.norm()
+        is_clipped = max_norm is not None and norm > max_norm
+        total = total + factor * (vector * max_norm / norm if is_clipped else vector)
+    divisor = {
+        "sum": 1.0,
+        "mean": sum(factor for _, factor in pairs),
+        "sqrtn": sum(factor * factor for _, factor in pairs) ** 0.5,
+    }[combiner]
+    return total / divisor if pairs and divisor else total * 0
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    table_rows = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
+    num_rows = draw(st.integers(0, 5))
+    uses, ids, weights, is_single = [], [], [], []
+    for place in range(draw(st.integers(1, 4))):
+        table = draw(st.integers(0, len(table_rows) - 1))
+        uses.append(TableUse(f"column_{place}", table, place, draw(st.sampled_from(COMBINERS))))
+        is_single.append(draw(st.booleans()))
+        an_id = st.integers(-1, table_rows[table] - 1)
+        sizes = {"min_size": 1, "max_size": 1} if is_single[-1] else {"max_size": 5}
+        ids.append([draw(st.lists(an_id, **sizes)) for _ in range(num_rows)])
+        factors = st.sampled_from([-1.5, 0.0, 0.25, 0.5, 1.0, 3.0])
+        weights.append([[draw(factors) for _ in row] for row in ids[-1]] if draw(st.booleans()) else None)
+    return Case(table_rows, uses, ids, weights, num_rows, draw(st.sampled_from([None, 0.7, 1.5])), is_single)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_vectors_and_row_gradients_equal_those_of_a_plain_loop(case: Case) -> None:
+    group = group_of(case.table_rows, max_norm=case.max_norm)
+    dense = group.weight.double().requires_grad_()
+    before = group.weight.clone()
+
+    found = torch.stack(group.lookup(case.uses, case.batch_ids(), case.num_rows))
+    expected = reference(case, dense, group.first_rows).view(found.shape)
+    torch.testing.assert_close(found.double(), expected, **CLOSE)
+
+    upstream = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    found.backward(upstream)
+    if expected.requires_grad:
+        expected.backward(upstream.double())
+    gradient = group.take_gradient()
+    spread = torch.zeros_like(dense)
+    if gradient is not None:
+        assert gradient.rows.tolist() == sorted(set(gradient.rows.tolist()))
+        spread[gradient.rows] = gradient.values.double()
+    torch.testing.assert_close(spread, torch.zeros_like(dense) if dense.grad is None else dense.grad, **CLOSE)
+    assert torch.equal(group.weight, before)
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases())
+def test_the_gradient_holds_the_looked_up_rows_and_no_others(case: Case) -> None:
+    group = group_of(case.table_rows, max_norm=case.max_norm)
+    torch.stack(group.lookup(case.uses, case.batch_ids(), case.num_rows)).sum().backward()
+    gradient = group.take_gradient()
+    used = {
+        group.first_rows[use.table] + each
+        for use in case.uses
+        for row, ids in enumerate(case.ids[use.ids])
+        for place, each in enumerate(ids)
+        if each >= 0 and (use.combiner == "sum" or _weight(case, use, row, place) > 0)
+    }
+    assert (set() if gradient is None else set(gradient.rows.tolist())) == used
+
+
+def _weight(case: Case, use: TableUse, row: int, place: int) -> float:
+    weights = case.weights[use.ids]
+    return 1.0 if weights is None else weights[row][place]
+
+
+# --- What each part of the definition means
+
+
+@pytest.mark.parametrize(("combiner", "divisor"), [("sum", 1.0), ("mean", 3.0), ("sqrtn", 3.0**0.5)])
+def test_an_id_present_twice_counts_twice(combiner: str, divisor: float) -> None:
+    group = group_of([4])
+    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [row_ids([[1, 1, 2]])], 1)
+    one, two = vectors(group, 1, 2)
+    torch.testing.assert_close(found[0], (2 * one + two) / divisor)
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+@pytest.mark.parametrize("ids", [[], [-1], [-1, -1]])
+def test_a_row_without_ids_gives_zeros_and_no_gradient(combiner: str, ids: list[int]) -> None:
+    group = group_of([4])
+    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [row_ids([[2], ids, [2]])], 3)
+    assert found[1].tolist() == [0.0, 0.0, 0.0]
+    found.sum().backward()
+    gradient = group.take_gradient()
+    assert gradient is not None
+    assert gradient.rows.tolist() == [2]
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+def test_missing_ids_do_not_count_in_the_divisor(combiner: str) -> None:
+    group = group_of([4])
+    uses = [TableUse("c", 0, 0, combiner)]
+    (with_missing,) = group.lookup(uses, [row_ids([[1, -1, 3, -1]])], 1)
+    (without,) = group.lookup(uses, [row_ids([[1, 3]])], 1)
+    torch.testing.assert_close(with_missing, without)
+
+
+@pytest.mark.parametrize(
+    ("combiner", "factors"),
+    [("sum", (2.0, 0.0, -1.0)), ("mean", (1.0, 0.0, 0.0)), ("sqrtn", (1.0, 0.0, 0.0))],
+)
+def test_weights_of_zero_and_below_count_in_a_sum_only(combiner: str, factors: tuple[float, ...]) -> None:
+    group = group_of([3])
+    ids = row_ids([[0, 1, 2]], [[2.0, 0.0, -1.0]])
+    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [ids], 1)
+    expected = sum(factor * vector for factor, vector in zip(factors, group.weight, strict=True))
+    torch.testing.assert_close(found[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("combiner", "divisor"), [("sum", 1.0), ("mean", 2.0 + 0.5), ("sqrtn", (2.0**2 + 0.5**2) ** 0.5)]
+)
+def test_weights_enter_the_sum_and_the_divisor(combiner: str, divisor: float) -> None:
+    group = group_of([3])
+    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [row_ids([[0, 2]], [[2.0, 0.5]])], 1)
+    first, second = vectors(group, 0, 2)
+    torch.testing.assert_close(found[0], (2 * first + 0.5 * second) / divisor)
+
+
+def test_a_norm_limit_scales_longer_vectors_before_they_are_combined_and_leaves_the_table() -> None:
+    group = group_of([3], dimension=2, max_norm=1.0)
+    group.weight.copy_(torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]]))
+    (found,) = group.lookup([TableUse("c", 0, 0, "sum")], [row_ids([[0], [1], [2], [0, 1]])], 4)
+    torch.testing.assert_close(found, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.9, 1.2]]))
+    assert group.weight[0].tolist() == [3.0, 4.0]
+
+
+def test_the_gradient_through_a_norm_limit_has_no_part_along_the_vector() -> None:
+    group = group_of([2], dimension=2, max_norm=1.0)
+    group.weight.copy_(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    (found,) = group.lookup([TableUse("c", 0, 0, "sum")], [row_ids([[0], [1]])], 2)
+    found.backward(torch.tensor([[3.0, 4.0], [1.0, 1.0]]))
+    gradient = group.take_gradient()
+    assert gradient is not None
+    torch.testing.assert_close(gradient.values, torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+
+
+def test_tables_of_a_group_lie_below_each_other() -> None:
+    group = group_of([2, 3])
+    assert group.weight.shape == (5, 3)
+    first, second = group.lookup(
+        [TableUse("a", 0, 0, "mean"), TableUse("b", 1, 1, "mean")],
+        [RowIds(torch.tensor([1])), RowIds(torch.tensor([1]))],
+        1,
+    )
+    assert torch.equal(first[0], group.weight[1])
+    assert torch.equal(second[0], group.weight[3])
+
+
+def test_the_gradients_of_all_uses_of_a_shared_table_are_summed() -> None:
+    group = group_of([3])
+    uses = [TableUse("a", 0, 0, "sum"), TableUse("b", 0, 1, "sum")]
+    first, second = group.lookup(uses, [row_ids([[1], [1]]), row_ids([[1, 2], []])], 2)
+    (first.sum() + 10 * second.sum()).backward()
+    gradient = group.take_gradient()
+    assert gradient is not None
+    assert gradient.rows.tolist() == [1, 2]
+    assert gradient.values.tolist() == [[12.0] * 3, [10.0] * 3]
+
+
+def test_one_set_of_ids_can_feed_several_uses() -> None:
+    group = group_of([3, 3])
+    ids = row_ids([[0, 2]])
+    uses = [TableUse("a", 0, 0, "sum"), TableUse("b", 1, 0, "mean")]
+    first, second = group.lookup(uses, [ids], 1)
+    torch.testing.assert_close(first[0], vectors(group, 0, 2).sum(0))
+    torch.testing.assert_close(second[0], vectors(group, 3, 5).mean(0))
+
+
+def test_the_gradients_of_several_lookups_are_summed() -> None:
+    group = group_of([4])
+    uses = [TableUse("a", 0, 0, "sum")]
+    (first,) = group.lookup(uses, [row_ids([[3, 1]])], 1)
+    (second,) = group.lookup(uses, [row_ids([[3], [0]])], 2)
+    (first.sum() + second.sum()).backward()
+    gradient = group.take_gradient()
+    assert gradient is not None
+    assert gradient.rows.tolist() == [0, 1, 3]
+    assert gradient.values[:, 0].tolist() == [1.0, 1.0, 2.0]
+
+
+def test_a_gradient_is_taken_once() -> None:
+    group = group_of([4])
+    (found,) = group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    found.sum().backward()
+    assert group.take_gradient() is not None
+    assert group.take_gradient() is None
+
+
+def test_without_a_backward_pass_there_is_no_gradient() -> None:
+    group = group_of([4])
+    group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    assert group.take_gradient() is None
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_nothing_is_kept(context: Callable[[], Any]) -> None:
+    group = group_of([4])
+    with context():
+        (found,) = group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    assert not found.requires_grad
+    assert group.take_gradient() is None
+
+
+def test_a_table_that_is_not_trainable_gets_no_gradient() -> None:
+    group = group_of([4], trainable=False)
+    (found,) = group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    assert not found.requires_grad
+    torch.testing.assert_close(found[0], group.weight[3])
+
+
+# --- Edges
+
+
+@pytest.mark.parametrize("ids", [row_ids([]), RowIds(torch.zeros(0, dtype=torch.int32))])
+@pytest.mark.parametrize("num_uses", [1, 2])
+def test_no_rows_give_no_vectors_and_touch_no_rows(ids: RowIds, num_uses: int) -> None:
+    group = group_of([4])
+    found = group.lookup([TableUse("a", 0, 0, "mean")] * num_uses, [ids], 0)
+    assert [vector.shape for vector in found] == [(0, 3)] * num_uses
+    torch.stack(found).sum().backward()
+    gradient = group.take_gradient()
+    assert gradient is None or len(gradient.rows) == 0
+
+
+def test_a_batch_in_which_every_id_is_missing_gives_zeros() -> None:
+    group = group_of([4])
+    (found,) = group.lookup([TableUse("a", 0, 0, "mean")], [RowIds(torch.tensor([-1, -1]))], 2)
+    assert found.tolist() == [[0.0] * 3] * 2
+    found.sum().backward()
+    gradient = group.take_gradient()
+    assert gradient is None or len(gradient.rows) == 0
+
+
+@pytest.mark.parametrize("table", [0, 1])
+@pytest.mark.parametrize("ids", [RowIds(torch.tensor([0, 2])), row_ids([[0, 1], [-1, 2]])])
+def test_an_id_beyond_its_table_is_refused_and_not_read_from_the_next(table: int, ids: RowIds) -> None:
+    group = group_of([2, 2])
+    with pytest.raises(errors.InvalidArgumentError, match="'word' has the id 2, but its table has 2 rows"):
+        group.lookup([TableUse("word", table, 0, "mean")], [ids], 2)
+
+
+# --- Sums by row
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=30))
+def test_duplicated_rows_are_summed_and_ordered(rows: list[int]) -> None:
+    values = torch.randn(len(rows), 2, generator=torch.Generator().manual_seed(3))
+    found = sum_rows(torch.tensor(rows, dtype=torch.int64), values)
+    assert found.rows.tolist() == sorted(set(rows))
+    expected = [sum(values[place] for place, row in enumerate(rows) if row == each) for each in sorted(set(rows))]
+    assert found.values.shape == (len(expected), 2)
+    if expected:
+        torch.testing.assert_close(found.values, torch.stack(expected))
+
+
+def test_rows_beyond_32_bits_keep_their_number() -> None:
+    rows = torch.tensor([2**40, 5, 2**40])
+    found = sum_rows(rows, torch.ones(3, 1))
+    assert found.rows.tolist() == [5, 2**40]
+    assert found.values.tolist() == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize("has_coefficients", [False, True])
+@pytest.mark.parametrize("bag_sizes", [[2, 0, 3, 1], [0, 0, 4], [1, 1, 1], [3, 0]])
+def test_the_pooling_gradient_is_that_of_its_forward_pass(has_coefficients: bool, bag_sizes: list[int]) -> None:
+    generator = torch.Generator().manual_seed(5)
+    bag = torch.repeat_interleave(torch.arange(len(bag_sizes)), torch.tensor(bag_sizes))
+    ids = torch.randint(0, 3, (len(bag),), generator=generator)
+    unique, inverse, order, starts = _unique(ids)
+    offsets = torch.searchsorted(bag, torch.arange(len(bag_sizes)))
+    coefficients = torch.randn(len(bag), generator=generator, dtype=torch.float64) if has_coefficients else None
+    rows = torch.randn(len(unique), 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda rows: _Pool.apply(rows, inverse, order, starts, bag, offsets, coefficients), (rows,)
+    )

@@ -5,6 +5,15 @@ from raydnn.estimator.dnn_classifier import DNNClassifier
 from raydnn.estimator.estimator import Estimator
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.estimator.parse_spec import classifier_parse_example_spec
 from raydnn.estimator.run_config import RunConfig
 
-__all__ = ["DNNClassifier", "Estimator", "EstimatorSpec", "ModeKeys", "RunConfig", "export"]
+__all__ = [
+    "DNNClassifier",
+    "Estimator",
+    "EstimatorSpec",
+    "ModeKeys",
+    "RunConfig",
+    "classifier_parse_example_spec",
+    "export",
+]

@@ -18,6 +18,7 @@ from raydnn.train.checkpoint import CheckpointReader
 from raydnn.train.hooks.progress import ROWS
 from raydnn.train.hooks.session_run_hook import GLOBAL_STEP, LOSS, SUMMARY, Summary, variable_name
 from raydnn.train.optimizers.slots import Slots
+from raydnn.train.optimizers.torch_optimizer import TorchSlots, make_slots
 from raydnn.train.replicas import Replicas, SingleReplica
 from raydnn.train.run_context import ModelContext, surroundings
 
@@ -50,7 +51,7 @@ class Model:
         self._context = ModelContext(self._store, mode == ModeKeys.TRAIN, self._replicas, seed, torch.device(device))
         self._step = _Step(self._store, model_fn, params, config, mode)
         self._module: nn.Module = self._step
-        self._slots: Slots | None = None
+        self._slots: Slots | TorchSlots | None = None
         self._variables: dict[str, Variable] = {}
 
     @property
@@ -70,8 +71,7 @@ class Model:
         self._context.is_building = False
         self._variables = {variable.name: variable for variable in self._store.variables()}
         if spec.train_op is not None:
-            self._slots = Slots(spec.train_op.optimizer, self._variables.values(), spec.train_op.scope)
-            self._variables |= {slot.name: slot for slot in self._slots.variables()}
+            self._slots = make_slots(spec.train_op, self._variables.values())
             self._module = self._replicas.wrap(self._step)
         return spec
 
@@ -84,12 +84,12 @@ class Model:
             NotFoundError: it lacks a variable.
             InvalidArgumentError: a variable has another shape there.
         """
-        slots = set() if self._slots is None else {slot.name for slot in self._slots.variables()}
-        names = [name for name in self._variables if name not in slots or reader.has_tensor(name)]
-        values = reader.get_tensors(names)
+        values = reader.get_tensors(list(self._variables))
         with torch.no_grad():
             for name, value in values.items():
                 assign(self._variables[name].tensor, value, name, reader.path)
+        if self._slots is not None:
+            self._slots.restore(reader)
         self._context.global_step = reader.global_step
 
     def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
@@ -131,8 +131,9 @@ class Model:
         """
         of_batch = predictions if isinstance(predictions, Mapping) else {}
         values: dict[str, Any] = {}
+        known = self._all_variables() if names - {GLOBAL_STEP} else {}
         for name in names:
-            variable = self._variables.get(variable_name(name))
+            variable = known.get(variable_name(name))
             if variable_name(name) == GLOBAL_STEP:
                 values[name] = np.int64(self.global_step)
             elif variable is not None:
@@ -140,13 +141,18 @@ class Model:
             elif name in of_batch:
                 values[name] = _to_numpy(of_batch[name])
             else:
-                known = sorted({LOSS, GLOBAL_STEP, *self._variables, *of_batch})
-                raise ValueError(f"there is nothing to fetch under the name '{name}'; known are {', '.join(known)}")
+                there = ", ".join(sorted({LOSS, GLOBAL_STEP, *known, *of_batch}))
+                raise ValueError(f"there is nothing to fetch under the name '{name}'; known are {there}")
         return values
 
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
         """All variables and slots by name, without global_step."""
-        return {name: _to_numpy(variable.tensor) for name, variable in self._variables.items()}
+        return {name: _to_numpy(variable.tensor) for name, variable in self._all_variables().items()}
+
+    def _all_variables(self) -> dict[str, Variable]:
+        """The model's variables and the optimizer's slots by name."""
+        slots = () if self._slots is None else self._slots.variables()
+        return self._variables | {slot.name: slot for slot in slots}
 
     def _call(self, batch: Batch) -> EstimatorSpec:
         with surroundings(self._context):

@@ -12,11 +12,14 @@ from torch import Tensor
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.feature_column.columns import DenseColumn
+from raydnn.feature_column.embedding import EmbeddingColumn
 from raydnn.feature_column.encoder import Encoder, example_weight_column, input_layer_columns
 from raydnn.model.batch import EncodedBatch
 from raydnn.model.heads import Head, Predictions
 from raydnn.model.losses import reduce_loss
+from raydnn.model.network import DNN
 from raydnn.model.settings import NetworkSettings
+from raydnn.train.checkpoint import load_checkpoint
 from raydnn.train.optimizers import TrainOp, resolve_optimizer
 from raydnn.train.run_context import current_context, get_module
 
@@ -106,12 +109,36 @@ class DNNModelFn:
 
     def _build(self, mode: str) -> torch.nn.Module:
         context = current_context()
-        return self.network.build(
-            self.encoder(mode),
-            self.head.logits_dimension,
-            context.seed,
-            lambda tensor: context.all_sum(tensor),
+        encoder = self.encoder(mode)
+        network = self.network.build(
+            encoder, self.head.logits_dimension, context.seed, lambda tensor: context.all_sum(tensor)
         )
+        _load_tables(network, encoder)
+        return network
+
+
+def _load_tables(network: DNN, encoder: Encoder) -> None:
+    """Take the initial values of embedding tables from the checkpoints that their columns name.
+
+    Raises:
+        ValueError: the checkpoint lacks the tensor, or it has another shape.
+    """
+    tables = {variable.name: variable for variable in network.input_layer.variables()}
+    for column in encoder.columns:
+        if not isinstance(column, EmbeddingColumn) or column.ckpt_to_load_from is None:
+            continue
+        assert column.tensor_name_in_ckpt is not None
+        reader = load_checkpoint(column.ckpt_to_load_from)
+        table = tables[network.input_layer.table_name(column)]
+        if not reader.has_tensor(column.tensor_name_in_ckpt):
+            raise ValueError(f"column '{column.name}': {reader.path} has no tensor '{column.tensor_name_in_ckpt}'")
+        value = reader.get_tensor(column.tensor_name_in_ckpt)
+        if value.shape != tuple(table.tensor.shape):
+            raise ValueError(
+                f"column '{column.name}': the tensor '{column.tensor_name_in_ckpt}' of {reader.path} has shape "
+                f"{value.shape}; the table has {tuple(table.tensor.shape)}"
+            )
+        table.tensor.copy_(torch.from_numpy(value))
 
 
 @dataclass(eq=False)

@@ -12,10 +12,13 @@ import pyarrow as pa
 from raydnn.inputs.arrays import array_to_arrow, features_to_arrow
 from raydnn.inputs.fragments import Fragments, ParquetFragments, TableFragments, digest
 from raydnn.inputs.plan import Plan
+from raydnn.inputs.tfrecord import TFRecordFragments
 
 if TYPE_CHECKING:
     import pandas
     import ray.data
+
+    from raydnn.feature_column.parse_spec import FeatureSpec
 
 LABEL_COLUMN = "__label__"
 """The column that holds labels which were given apart from the features."""
@@ -206,6 +209,38 @@ def from_parquet(
         ValueError: a bad batch_size or num_epochs.
     """
     source = ParquetFragments.open(paths if isinstance(paths, Sequence) else str(paths))
+    return _dataset(source, label, batch_size, num_epochs, shuffle, seed, drop_remainder)
+
+
+def from_tfrecord(
+    paths: str | PathLike[str] | Sequence[str],
+    spec: "Mapping[str, FeatureSpec]",
+    *,
+    label: str | None = None,
+    compression_type: str = "",
+    batch_size: int = 128,
+    num_epochs: int | None = 1,
+    shuffle: bool = False,
+    seed: int | None = None,
+    drop_remainder: bool = False,
+) -> Dataset:
+    """Rows of TFRecord files with a serialized tf.Example in each record; checksums are checked.
+
+    Args:
+        paths: files, or folders with `*.tfrecord*` files, local or any fsspec URL.
+        spec: name -> FixedLenFeature or VarLenFeature, the label's included; `make_parse_example_spec` and
+            `classifier_parse_example_spec` give it.
+        compression_type: '', 'GZIP' or 'ZLIB'; compressed files are unpacked from their start for each part.
+        label, batch_size, num_epochs, shuffle, seed, drop_remainder: see `from_arrow`.
+
+    Raises:
+        FileNotFoundError: a path is not there.
+        ValueError: a label that the spec lacks, or a bad compression_type, batch_size or num_epochs.
+        DataLossError: a file is damaged.
+    """
+    check_label(label, list(spec))
+    files = paths if isinstance(paths, Sequence) else str(paths)
+    source = TFRecordFragments.open(files, spec, compression_type)
     return _dataset(source, label, batch_size, num_epochs, shuffle, seed, drop_remainder)
 
 

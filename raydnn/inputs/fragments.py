@@ -92,7 +92,7 @@ class ParquetFragments:
             FileNotFoundError: a path is not there, or a folder has no Parquet file.
         """
         groups, marks = [], []
-        for path in _files(paths):
+        for path in find_files(paths, ".parquet"):
             system, inner = storage.filesystem(path)
             info = system.info(inner)
             marks += [path, str(info["size"]), str(info.get("mtime") or info.get("ETag") or "")]
@@ -119,21 +119,26 @@ def digest(parts: Sequence[str]) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _files(paths: str | Sequence[str]) -> list[str]:
+def find_files(paths: str | Sequence[str], suffix: str) -> list[str]:
+    """The files of some paths, sorted; a folder stands for the files in it whose names contain the suffix.
+
+    Raises:
+        FileNotFoundError: a path is not there, or a folder has no such file.
+    """
     found: list[str] = []
     for path in [paths] if isinstance(paths, str) or not isinstance(paths, Sequence) else paths:
         system, inner = storage.filesystem(str(path))
         # Workers may have another working directory.
         path = inner if storage.is_local(str(path)) else str(path)
         if system.isdir(inner):
-            names = [name for name in storage.list_folder(path) if name.endswith(".parquet")]
+            names = [name for name in storage.list_folder(path) if suffix in name]
             if not names:
-                raise FileNotFoundError(f"the folder {path} holds no *.parquet file")
+                raise FileNotFoundError(f"the folder {path} holds no *{suffix} file")
             found += [storage.join(path, name) for name in names]
         elif system.exists(inner):
             found.append(path)
         else:
-            raise FileNotFoundError(f"there is no Parquet file {path}")
+            raise FileNotFoundError(f"there is no file {path}")
     return sorted(found)
 
 

@@ -38,6 +38,7 @@ class InputLayer(nn.Module):
         super().__init__()
         self.width = sum(column.width for column in encoder.columns)
         self._columns = encoder.columns
+        self._scope = scope
         self._dense_places = _value_places(encoder)
         self._indicators = [column for column in encoder.columns if isinstance(column, IndicatorColumn)]
         self._id_places = {
@@ -47,14 +48,12 @@ class InputLayer(nn.Module):
         }
         self.groups: list[TableGroup] = []
         self._uses: list[list[TableUse]] = []
-        self._make_tables(
-            [column for column in encoder.columns if isinstance(column, EmbeddingColumn)], scope, partitioner
-        )
+        self._make_tables([column for column in encoder.columns if isinstance(column, EmbeddingColumn)], partitioner)
         for group in self.groups:
             for table, view in _views(group):
                 view.copy_(initial_value(table.initializer, tuple(view.shape), seed=seed, name=table.name))
 
-    def _make_tables(self, columns: Sequence[EmbeddingColumn], scope: str, partitioner: Partitioner) -> None:
+    def _make_tables(self, columns: Sequence[EmbeddingColumn], partitioner: Partitioner) -> None:
         by_layout: dict[tuple[int, float | None, bool], list[EmbeddingColumn]] = {}
         made: set[str] = set()
         for column in columns:
@@ -64,7 +63,7 @@ class InputLayer(nn.Module):
             tables: dict[str, Table] = {}
             uses = []
             for column in members:
-                name = "/".join([scope, *map(scoped_name, column.table_path)])
+                name = self.table_name(column)
                 rows = column.categorical_column.num_buckets
                 initializer = column.initializer or TruncatedNormal(stddev=column.default_stddev)
                 slices = partitioner((rows, dimension), "float32")[0]
@@ -77,6 +76,10 @@ class InputLayer(nn.Module):
             self.groups.append(TableGroup(dimension, list(tables.values()), trainable, max_norm))
             self._uses.append(uses)
             made |= set(tables)
+
+    def table_name(self, column: EmbeddingColumn) -> str:
+        """The name of the variable that a column reads."""
+        return "/".join([self._scope, *map(scoped_name, column.table_path)])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # The fused tables are no parameters, so torch must be told to move them along.

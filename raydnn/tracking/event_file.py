@@ -3,7 +3,6 @@
 import itertools
 import logging
 import socket
-import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,10 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboardX.proto.tensor_pb2 import TensorProto
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboardX.record_writer import RecordWriter, masked_crc32c
+from tensorboardX.record_writer import RecordWriter
 
-from raydnn.errors import InvalidArgumentError
+from raydnn.errors import DataLossError, InvalidArgumentError
+from raydnn.inputs.tfrecord import read_records
 from raydnn.tracking.histogram import make_histogram
 
 __all__ = ["EventFileWriter", "read_scalars"]
@@ -165,29 +165,10 @@ def read_scalars(logdir: str | Path) -> dict[int, dict[str, float]]:
 
 def _read_events(path: Path) -> Iterator[Any]:
     """Yields a file's events up to its end or its first bad record."""
-    with path.open("rb") as file:
-        while header := file.read(12):
-            length_bytes = header[:8]
-            if len(header) < 12:
-                break
-            if _checksum(header[8:]) != masked_crc32c(length_bytes):
-                _logger.warning("%s is damaged at byte %d: read up to there", path, file.tell() - 12)
-                return
-            (length,) = struct.unpack("<Q", length_bytes)
-            body = file.read(length + 4)
-            if len(body) < length + 4:
-                break
-            record = body[:length]
-            if _checksum(body[length:]) != masked_crc32c(record):
-                _logger.warning("%s is damaged before byte %d: read up to there", path, file.tell())
-                return
+    try:
+        for record in read_records(str(path)):
             yield Event.FromString(record)
-        else:
-            return
-    # The usual cause is a writer that is at work right now, so this is no warning.
-    _logger.debug("%s ends within a record", path)
-
-
-def _checksum(stored: bytes) -> int:
-    (value,) = struct.unpack("<I", stored)
-    return int(value)
+    except DataLossError as error:
+        # The usual cause of a truncated file is a writer that is at work right now.
+        level = logging.DEBUG if "truncated" in str(error) else logging.WARNING
+        _logger.log(level, "Read up to the first bad record: %s", error)

@@ -172,10 +172,10 @@ def test_no_rows_give_an_empty_matrix_of_the_columns_width() -> None:
 
 @pytest.mark.parametrize("default_value", [9, [7, 8]])
 def test_missing_values_become_the_default_of_their_place(default_value: Any) -> None:
-    array = pa.array([[None, 1.0], [2.0, None]], pa.list_(pa.float32(), 2))
+    array = pa.array([[1.0, None], [None, None], [None, 2.0]], pa.list_(pa.float32(), 2))
     first, second = (9, 9) if default_value == 9 else (7, 8)
     encoded = encode(numeric_column("x", 2, default_value), array)
-    assert encoded.tolist() == [[first, 1.0], [2.0, second]]
+    assert encoded.tolist() == [[1.0, second], [first, second], [first, 2.0]]
 
 
 def test_a_missing_value_without_default_is_refused_with_its_row() -> None:

@@ -88,7 +88,7 @@ def test_the_same_seed_and_name_give_the_same_values(initializer: Any) -> None:
 def test_other_names_and_seeds_give_other_values(initializer: Any) -> None:
     draws = [
         drawn(initializer, seed=seed, name=name).ravel()
-        for seed, name in [(1, "v"), (1, "w"), (2, "v"), (12, "v"), (1, "2/v")]
+        for seed, name in [(1, "v"), (1, "w"), (2, "v"), (12, "v"), (1, "2v")]
     ]
     for place, first in enumerate(draws):
         for second in draws[:place]:

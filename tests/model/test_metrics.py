@@ -28,6 +28,7 @@ BINARY_KEYS = [
     "recall",
 ]
 MULTICLASS_KEYS = ["accuracy", "average_loss", "loss"]
+THRESHOLDS = np.array([-1e-7, *(place / 199 for place in range(1, 199)), 1 + 1e-7], np.float32)
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,9 @@ def binary_reference(rows: Rows) -> dict[str, float]:
 
 def areas(probabilities: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Both areas by the formulas over 200 thresholds, one threshold after the other."""
-    thresholds = np.array([-1e-7, *(place / 199 for place in range(1, 199)), 1 + 1e-7], np.float32)
     epsilon = 1e-6
     recall, fall_out, precision = [], [], []
-    for threshold in thresholds:
+    for threshold in THRESHOLDS:
         above = probabilities > threshold
         tp, fn = weights[above & positive].sum(), weights[~above & positive].sum()
         fp, tn = weights[above & ~positive].sum(), weights[~above & ~positive].sum()
@@ -257,6 +257,22 @@ def test_perfect_and_inverted_rankings_have_the_extreme_areas() -> None:
         metrics = BinaryMetrics()
         metrics.update(sign * (labels[:, None] * 4 - 2), labels, None, torch.ones(100), torch.tensor(1.0))
         assert metrics.result()["auc"] == pytest.approx(area, abs=1e-5)
+
+
+def test_a_probability_equal_to_a_threshold_is_not_above_it() -> None:
+    inner = THRESHOLDS[1:-1].astype(np.float64)
+    logits = np.log(inner / (1 - inner)).astype(np.float32)
+    near = torch.tensor(np.concatenate([logits + step * np.spacing(logits) for step in range(-4, 5)]))
+    # How a logit is rounded to a probability is the machine's affair; among so many some hit a threshold.
+    is_hit = torch.isin(torch.sigmoid(near), torch.tensor(THRESHOLDS))
+    assert is_hit.sum() > 20
+    labels = (torch.arange(len(near)) % 3 == 0).float()
+    rows = Rows(near[:, None], labels, None, torch.ones(len(near)), [])
+    metrics = BinaryMetrics()
+    metrics.update(*rows.batches()[0])
+    result, expected = metrics.result(), binary_reference(rows)
+    for key in ("auc", "auc_precision_recall"):
+        np.testing.assert_allclose(result[key], expected[key], rtol=1e-6)
 
 
 @pytest.mark.parametrize("logit", [float("inf"), -float("inf"), 100.0, -200.0])

@@ -22,6 +22,7 @@ from raydnn.feature_column.encoder import Encoder, input_layer_columns
 from raydnn.initializers import Constant
 from raydnn.model.batch import EncodedBatch, RowIds
 from raydnn.model.network import DNN, BatchNorm, InputLayer, count_ids, drop, scoped_name
+from raydnn.model.settings import NetworkSettings
 
 INPUT = "dnn/input_from_feature_columns/input_layer"
 WORD = categorical_column_with_vocabulary_list("word", ["a", "b", "c"])
@@ -40,7 +41,12 @@ def network_of(
     batch_norm: bool = False,
     seed: int = 1,
 ) -> DNN:
-    return DNN(encoder_of(*columns), hidden_units, logits, activation, dropout, batch_norm, seed)
+    network_settings = NetworkSettings(hidden_units, activation, dropout, batch_norm)
+    return network_settings.build(encoder_of(*columns), logits, seed)
+
+
+def input_layer_of(encoder: Encoder) -> InputLayer:
+    return NetworkSettings(()).build(encoder, logits_dimension=1, seed=1).input_layer
 
 
 def batch_of(encoder: Encoder, **features: Any) -> EncodedBatch:
@@ -168,7 +174,7 @@ def test_columns_lie_side_by_side_in_the_order_of_their_names() -> None:
         indicator_column(WORD),
         numeric_column("a", 2),
     )
-    layer = InputLayer(encoder, "scope", seed=1)
+    layer = input_layer_of(encoder)
     (table,) = (variable.tensor for variable in layer.variables())
     batch = batch_of(encoder, z=[9.0, 8.0], a=vectors([[1, 2], [3, 4]]), word=[["a", "a"], ["?"]])
     assert layer.width == 8
@@ -185,7 +191,7 @@ def test_tables_of_one_layout_are_fused_and_keep_their_own_values() -> None:
         embedding_column(words[2], 2, initializer=Constant(2.0), max_norm=1.0),
         embedding_column(words[3], 3, initializer=Constant(3.0)),
     )
-    layer = InputLayer(encoder, "scope", seed=1)
+    layer = input_layer_of(encoder)
     assert sorted(tuple(group.weight.shape) for group in layer.groups) == [(2, 2), (2, 3), (4, 2)]
     batch = batch_of(encoder, w0=["a"], w1=["b"], w2=["a"], w3=["b"])
     clipped = 1 / sqrt(2)
@@ -195,14 +201,14 @@ def test_tables_of_one_layout_are_fused_and_keep_their_own_values() -> None:
 
 def test_a_table_variable_is_the_memory_that_the_lookup_reads() -> None:
     encoder = encoder_of(embedding_column(WORD, 2))
-    layer = InputLayer(encoder, "scope", seed=1)
+    layer = input_layer_of(encoder)
     (table,) = (variable.tensor for variable in layer.variables())
     table.fill_(7)
     assert layer(batch_of(encoder, word=["a"])).tolist() == [[7.0, 7.0]]
 
 
 def test_tables_follow_the_module_to_another_dtype() -> None:
-    layer = InputLayer(encoder_of(embedding_column(WORD, 2)), "scope", seed=1).to(torch.float64)
+    layer = input_layer_of(encoder_of(embedding_column(WORD, 2))).to(torch.float64)
     assert [variable.tensor.dtype for variable in layer.variables()] == [torch.float64]
 
 

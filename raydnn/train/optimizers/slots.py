@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from raydnn.model.partitioners import slice_rows
 from raydnn.model.tables import TableGroup
-from raydnn.model.variable import Variable
+from raydnn.model.variable import Variable, assign
+from raydnn.train.checkpoint.reader import CheckpointReader
 from raydnn.train.optimizers.optimizer import Optimizer, Step
 from raydnn.train.replicas import Replicas
+
+_SLICE_0 = "/t_0/"
 
 
 class Slots:
@@ -39,6 +43,16 @@ class Slots:
 
     def variables(self) -> Iterator[Variable]:
         """The slots as variables, named VARIABLE/t_K/SLOT for slice K, and the scalars."""
+        for whole in self._whole():
+            if whole.num_slices == 1:
+                yield whole
+                continue
+            for place, (start, stop) in enumerate(slice_rows(len(whole.tensor), whole.num_slices)):
+                rows = whole.tensor.narrow(0, start, stop - start)
+                yield Variable(_slice_name(whole.name, place), rows, trainable=False)
+
+    def _whole(self) -> Iterator[Variable]:
+        """The slots with all their rows, and the scalars."""
         for name, scalar in self._scalars.items():
             yield Variable(f"{self._scope}/{name}" if self._scope else name, scalar, trainable=False)
         dense_place = 0
@@ -49,8 +63,25 @@ class Slots:
                 else:
                     matrix = fused[self._groups.index(variable.group)]
                     tensor = matrix.narrow(0, variable.first_row, len(variable.tensor))
-                yield from _sliced(variable, name, tensor)
+                slot_name = f"{variable.name}{_SLICE_0}{name}"
+                yield Variable(slot_name, tensor, trainable=False, num_slices=variable.num_slices)
             dense_place += variable.group is None
+
+    def restore(self, reader: CheckpointReader) -> None:
+        """Take the slots from a checkpoint; those that it does not have stay as they are.
+
+        Slots may be stored in another number of slices.
+
+        Raises:
+            InvalidArgumentError: a slot has another shape there.
+        """
+        with torch.no_grad():
+            for whole in self._whole():
+                names = list(_stored_slices(reader, whole.name))
+                if names:
+                    parts = reader.get_tensors(names)
+                    value = np.concatenate([parts[name] for name in names]) if len(names) > 1 else parts[names[0]]
+                    assign(whole.tensor, value, whole.name, reader.path)
 
     def apply(self, optimizer: Optimizer, global_step: int, replicas: Replicas) -> None:
         """Update all trainable variables from the gradients of the last backward pass, and forget those."""
@@ -93,13 +124,20 @@ def _apply_rows(
         matrix.index_copy_(0, gradient.rows, rows)
 
 
-def _sliced(variable: Variable, slot_name: str, tensor: Tensor) -> Iterator[Variable]:
-    if variable.num_slices == 1:
-        yield Variable(f"{variable.name}/t_0/{slot_name}", tensor, trainable=False)
-        return
-    for place, (start, stop) in enumerate(slice_rows(len(tensor), variable.num_slices)):
-        rows = tensor.narrow(0, start, stop - start)
-        yield Variable(f"{variable.name}/t_{place}/{slot_name}", rows, trainable=False)
+def _slice_name(name: str, place: int) -> str:
+    """The name of another slice of a slot."""
+    variable, slot = name.rsplit(_SLICE_0, 1)
+    return f"{variable}/t_{place}/{slot}"
+
+
+def _stored_slices(reader: CheckpointReader, name: str) -> Iterator[str]:
+    """The names of a slot's slices in a checkpoint."""
+    place = 0
+    while reader.has_tensor(part := _slice_name(name, place) if place else name):
+        yield part
+        if _SLICE_0 not in name:
+            return
+        place += 1
 
 
 def _like(tensors: Iterable[Tensor], value: float) -> list[Tensor]:

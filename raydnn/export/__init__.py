@@ -4,6 +4,7 @@ An export is a folder:
 
     model.json            manifest: columns, network, head, inputs, signatures, sha256 of the files
     weights.safetensors   all variables under their TensorFlow names
+    assets/               vocabulary files
     assets.extra/         files that the caller added
 """
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from raydnn import errors, storage
-from raydnn.export.manifest import MANIFEST_FILE, ExportManifest
+from raydnn.export.manifest import MANIFEST_FILE, WEIGHTS_FILE, ExportManifest
 from raydnn.export.signatures import Signature
 from raydnn.inputs.arrays import features_to_arrow, table_to_batch
 from raydnn.model.batch import EncodedBatch
@@ -30,7 +30,7 @@ class ExportedModel:
     def __init__(self, path: str, manifest: ExportManifest, weights: Mapping[str, NDArray[Any]]) -> None:
         self.path = path
         self.manifest = manifest
-        self._encoder, self._network, self._head = manifest.build()
+        self._encoder, self._network, self._head = manifest.build(path)
         self._network.eval()
         with torch.no_grad():
             for variable in self._network.variables():
@@ -102,7 +102,8 @@ def load(export_dir: str | bytes | PathLike[str]) -> ExportedModel:
         with storage.local_copy(storage.join(path, name)) as local:
             if not local.is_file() or sha256(local) != digest:
                 raise errors.DataLossError(f"{path}/{name} is damaged: its bytes do not match {MANIFEST_FILE}")
-            weights |= load_file(local)
+            if name == WEIGHTS_FILE:
+                weights = load_file(local)
     return ExportedModel(path, manifest, weights)
 
 

@@ -1,10 +1,11 @@
 """The manifest of an export: everything about a model but its weights, as readable JSON."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from raydnn import errors
+from raydnn import errors, storage
 from raydnn.export.signatures import Signature
 from raydnn.feature_column.columns import DenseColumn
 from raydnn.feature_column.encoder import Encoder
@@ -16,6 +17,7 @@ from raydnn.model.settings import NetworkSettings
 FORMAT = "raydnn-export-1"
 MANIFEST_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
+ASSETS = "assets"
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,30 @@ class ExportManifest:
             raise errors.DataLossError(f"{path} is damaged: {error}") from error
         raise errors.FailedPreconditionError(f"{path} has the format {found!r}; this version reads {FORMAT!r}")
 
-    def build(self) -> tuple[Encoder, DNN, Head]:
-        """Encoder, network without its weights, and head."""
-        columns = tuple(cast("DenseColumn", column_from_json(column)) for column in self.columns)
-        encoder = Encoder(columns)
+    def build(self, export_dir: str) -> tuple[Encoder, DNN, Head]:
+        """Encoder, network without its weights, and head.
+
+        Args:
+            export_dir: where the vocabulary files lie.
+        """
+        located = [with_files(column, lambda path: storage.join(export_dir, path)) for column in self.columns]
+        columns = tuple(cast("DenseColumn", column_from_json(column)) for column in located)
+        encoder = Encoder(columns).load()
         head = classification_head(**self.head)
         network = NetworkSettings(**self.network).build(encoder, head.logits_dimension, seed=0)
         return encoder, network, head
+
+
+def with_files(column: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A column's plain values with every vocabulary file's path changed, in nested columns too."""
+
+    def changed(name: str, value: Any) -> Any:
+        if name == "vocabulary_file":
+            return change(value)
+        if isinstance(value, dict):
+            return with_files(value, change)
+        if isinstance(value, list):
+            return [with_files(member, change) if isinstance(member, dict) else member for member in value]
+        return value
+
+    return {name: changed(name, value) for name, value in column.items()}

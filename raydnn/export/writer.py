@@ -1,15 +1,17 @@
 """Writing an export: whole, or not at all."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors.numpy import save_file
 
 from raydnn import errors, storage
-from raydnn.export.manifest import MANIFEST_FILE, WEIGHTS_FILE, ExportManifest
+from raydnn.export.manifest import ASSETS, MANIFEST_FILE, WEIGHTS_FILE, ExportManifest, with_files
 from raydnn.export.receivers import ServingInputReceiver, spec_to_json
 from raydnn.export.signatures import classifier_signatures
 from raydnn.feature_column.encoder import Encoder
@@ -75,10 +77,10 @@ def export_model(
     path = _free_path(export_dir_base)
     with storage.new_folder(path, last=MANIFEST_FILE) as folder:
         save_file(reader.get_tensors(names), folder / WEIGHTS_FILE)
-        _copy_assets(folder, assets_extra or {})
+        _copy_extra_assets(folder, assets_extra or {})
         manifest = ExportManifest(
             reader.global_step,
-            columns,
+            [with_files(column, lambda path: _copy_vocabulary(folder, path)) for column in columns],
             network,
             {
                 "n_classes": head.n_classes,
@@ -87,10 +89,17 @@ def export_model(
             },
             [spec_to_json(name, spec) for name, spec in receiver.receiver_tensors.items()],
             classifier_signatures(receiver, keys, head.is_binary),
-            {WEIGHTS_FILE: sha256(folder / WEIGHTS_FILE)},
+            {},
         )
+        manifest = replace(manifest, files=_digests(folder))
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
     return path
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The digest of every file of an export, by its path there."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in files}
 
 
 def _check_receiver(encoder: Encoder, receiver: Any) -> None:
@@ -113,7 +122,20 @@ def _free_path(base: str) -> str:
     raise RuntimeError(f"no free name for an export in {base}: {MAX_TIMESTAMP_TRIES} seconds in a row were taken")
 
 
-def _copy_assets(folder: Path, assets: Mapping[str, str]) -> None:
+def _copy_vocabulary(folder: Path, path: str) -> str:
+    """Copy a vocabulary file into the export; returns its path there."""
+    content = storage.read_bytes(path)
+    name = Path(path).name
+    target = folder / ASSETS / name
+    if target.exists() and target.read_bytes() != content:
+        name = f"{hashlib.sha256(content).hexdigest()[:8]}-{name}"
+        target = folder / ASSETS / name
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(content)
+    return f"{ASSETS}/{name}"
+
+
+def _copy_extra_assets(folder: Path, assets: Mapping[str, str]) -> None:
     for destination, source in assets.items():
         if not Path(source).is_file():
             raise errors.NotFoundError(f"assets_extra: there is no file {source}")

@@ -29,7 +29,7 @@ LOGITS = {
         "dnn/logits/bias": np.array([0.1, -0.2, 0.3], np.float32),
     },
 }
-# The reference prints these to six or seven places.
+# Hidden kernel, logits kernel, logits bias and average loss, to the places that the reference prints.
 AFTER_TWO_STEPS = {
     "SGD": (
         [[0.426064, -0.328967, 0.181324], [0.152129, 0.4955, -0.63129]],

@@ -243,16 +243,14 @@ def test_an_export_can_be_moved_and_named_by_text_bytes_or_path(
         np.testing.assert_allclose(export.load(path).predict(fake_features(3))["logits"], expected, rtol=1e-5)
 
 
-def test_any_number_of_rows_is_predicted(trained: DNNClassifier, exported: Path) -> None:
-    model = export.load(exported)
-    for num_rows in (0, 1, 50):
-        table = fake_table(num_rows)
-        expected = expected_predictions(trained, fake_features(50))["logits"][:num_rows] if num_rows == 50 else None
-        for rows in (table, table.drop_columns([LABEL]), *table.to_batches()[:1]):
-            logits = model.predict(rows)["logits"]
-            assert logits.shape == (num_rows, 1)
-            if expected is not None:
-                np.testing.assert_allclose(logits, expected, rtol=1e-5)
+@pytest.mark.parametrize("num_rows", [0, 1, 50])
+def test_any_number_of_rows_is_predicted_from_tables_and_batches(
+    trained: DNNClassifier, exported: Path, num_rows: int
+) -> None:
+    model, table = export.load(exported), fake_table(num_rows)
+    expected = expected_predictions(trained, table.to_pydict())["logits"] if num_rows else np.zeros((0, 1))
+    for rows in (table, table.drop_columns([LABEL]), *table.to_batches()[:1]):
+        np.testing.assert_allclose(model.predict(rows)["logits"], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

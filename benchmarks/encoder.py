@@ -1,14 +1,18 @@
-"""Rows per second of the encoder: 26 hashed string columns, against a Python loop over pyfarmhash.
+"""Rows per second of the encoder: 26 hashed string columns, against a Python loop over pyfarmhash, and tf.data.
 
-    python benchmarks/encoder.py [--rows 65536]
+    python benchmarks/encoder.py [--rows 65536] [--tensorflow PYTHON]
 
-Both do the same work in the same run on the same machine: read the ratio, not the seconds.
+PYTHON is the interpreter of an environment of its own with TensorFlow (2.15.1 was the last with estimators). All do
+the same work in the same run on the same machine, with one thread: read the ratios, not the seconds.
 """
 
 import argparse
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import farmhash
 import numpy as np
@@ -42,11 +46,25 @@ def seconds(work: Callable[[], object], repeats: int = 5) -> float:
     return statistics.median(times)
 
 
+def tf_data_seconds(python: str, batch: pa.RecordBatch) -> float:
+    """Median time of tf.data for the same strings, in another environment."""
+    peer = Path(__file__).parent / "peers" / "tf_data_hashing.py"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "columns.npz"
+        columns = zip(batch.schema.names, batch.columns, strict=True)
+        np.savez(path, **{name: np.array(array.to_pylist(), dtype="S") for name, array in columns})
+        command = [python, str(peer), str(path), str(BUCKETS), "4096"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(result.stdout)
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=65_536)
-    rows = parser.parse_args().rows
+    parser.add_argument("--tensorflow", help="interpreter of an environment with TensorFlow")
+    arguments = parser.parse_args()
+    rows = arguments.rows
     batch = make_rows(rows)
     names = batch.schema.names
     dictionaries = pa.RecordBatch.from_arrays([array.dictionary_encode() for array in batch.columns], names=names)
@@ -60,10 +78,13 @@ def main() -> None:
     encoded = encoder.encode(batch)
     assert [encoded.column(f"ids/{place}").to_pylist() for place in range(COLUMNS)] == expected
     loop = seconds(python_loop)
+    peers = [("pyfarmhash in a Python loop", loop)]
+    if arguments.tensorflow:
+        peers.append(("tf.data, to_hash_bucket_fast", tf_data_seconds(arguments.tensorflow, batch)))
     print(f"{rows:,} rows x {COLUMNS} hashed string columns, one thread")
     print(f"{'what':<42}{'rows/s':>12}{'ns/string':>12}{'x loop':>9}")
     for what, taken in (
-        ("pyfarmhash in a Python loop", loop),
+        *peers,
         ("raydnn, plain strings", seconds(lambda: encoder.encode(batch))),
         ("raydnn, dictionaries as Parquet gives them", seconds(lambda: encoder.encode(dictionaries))),
     ):

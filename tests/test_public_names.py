@@ -40,7 +40,15 @@ PUBLIC_NAMES = {
         "UnavailableError",
         "UnimplementedError",
     ],
-    "raydnn.estimator": ["DNNClassifier", "Estimator", "EstimatorSpec", "ModeKeys", "RunConfig", "export"],
+    "raydnn.estimator": [
+        "DNNClassifier",
+        "Estimator",
+        "EstimatorSpec",
+        "ModeKeys",
+        "RunConfig",
+        "classifier_parse_example_spec",
+        "export",
+    ],
     "raydnn.estimator.export": ["ServingInputReceiver", "build_raw_serving_input_receiver_fn"],
     "raydnn.export": ["ExportedModel", "load"],
     "raydnn.inputs": [
@@ -52,6 +60,7 @@ PUBLIC_NAMES = {
         "from_pandas",
         "from_parquet",
         "from_ray",
+        "from_tfrecord",
     ],
     "raydnn.losses": ["Reduction"],
     "raydnn.train": [

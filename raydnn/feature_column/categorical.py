@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raydnn.feature_column.columns import CategoricalColumn, Ids, check_key
-from raydnn.feature_column.dtypes import arrow_dtype_name, dtype_name, is_integer
+from raydnn.feature_column.dtypes import dtype_name, is_integer
 from raydnn.feature_column.fingerprint import to_hash_bucket
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature
 from raydnn.feature_column.raw_features import FlatValues, RawFeatures, map_to_ids, missing_in_dense
@@ -147,7 +147,7 @@ def read_values(features: RawFeatures, key: str, dtype: str, column_name: str) -
     flat = features.flat(key)
     if pa.types.is_null(flat.values.type):  # Arrow cannot tell the dtype of a batch without any value
         return flat
-    found = arrow_dtype_name(flat.values.type)
+    found = features.dtype(key)
     kind = "string" if dtype == "string" else "integer"
     if not (found == "string" if kind == "string" else is_integer(found)):
         raise ValueError(

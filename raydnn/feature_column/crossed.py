@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from raydnn.feature_column.categorical import HashedCategoricalColumn
 from raydnn.feature_column.columns import CategoricalColumn, Ids
-from raydnn.feature_column.dtypes import arrow_dtype_name
 from raydnn.feature_column.fingerprint import fingerprint64_arrow, fingerprint_cat64
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature, merge_specs
 from raydnn.feature_column.raw_features import RawFeatures
@@ -137,7 +136,7 @@ def _raw_hashes(key: str, features: RawFeatures, name: str) -> _Leaf:
         keep = values.is_valid().to_numpy(zero_copy_only=False)
         offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
         values = values.drop_null()
-    dtype = arrow_dtype_name(values.type)
+    dtype = features.dtype(key)
     if dtype == "string":
         return _Leaf(fingerprint64_arrow(values), offsets, not flat.is_dense)
     if dtype == "bool":

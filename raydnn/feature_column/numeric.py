@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raydnn.feature_column.columns import ValueColumn, check_key
-from raydnn.feature_column.dtypes import arrow_dtype_name, dtype_name, is_floating, is_integer
+from raydnn.feature_column.dtypes import dtype_name, is_floating, is_integer
 from raydnn.feature_column.parse_spec import FeatureSpec, FixedLenFeature
 from raydnn.feature_column.raw_features import RawFeatures, flatten
 
@@ -59,7 +59,9 @@ class NumericColumn(ValueColumn):
     def _read(self, features: RawFeatures) -> NDArray[Any]:
         """The raw values with their own dtype, [rows, *shape]."""
         array = features.array(self.key)
-        dtype = arrow_dtype_name(array.type)
+        dtype = features.dtype(self.key)
+        if pa.types.is_null(array.type):  # Arrow cannot tell the dtype where every value is missing
+            array, dtype = array.cast(pa.float32()), "float32"
         if not (is_integer(dtype) or is_floating(dtype) or dtype == "bool"):
             raise ValueError(
                 f"column '{self.name}' is declared numeric but its feature holds {array.type}"
@@ -79,9 +81,9 @@ class NumericColumn(ValueColumn):
                 f"row {row} of its feature has {widths[row]}; declare shape=({widths[row]},), or mend the data"
             )
         values = flat.values.dictionary_decode() if pa.types.is_dictionary(flat.values.type) else flat.values
-        values = self._fill_nulls(values)
         if dtype == "bool":
             values = values.cast(pa.uint8())
+        values = self._fill_nulls(values)
         return values.to_numpy(zero_copy_only=False).reshape(features.num_rows, *self.shape)
 
     def _fill_nulls(self, values: pa.Array) -> pa.Array:
@@ -93,6 +95,8 @@ class NumericColumn(ValueColumn):
                 f"column '{self.name}' has {values.null_count} missing values, the first in row {row}; fill "
                 "them in the input_fn, or declare default_value"
             )
+        if any(value != int(value) for value in self.default_value if np.isfinite(value)):
+            values = values.cast(pa.float64())
         defaults = np.asarray(self.default_value, values.type.to_pandas_dtype())
         repeated = pa.array(np.tile(defaults, len(values) // self.width), values.type)
         return pc.if_else(values.is_valid(), values, repeated)

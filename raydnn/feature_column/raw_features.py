@@ -62,6 +62,18 @@ class RawFeatures:
             )
         return self._batch.column(index)
 
+    def dtype(self, key: str) -> str:
+        """The dtype name of a feature's values.
+
+        Raises:
+            ValueError: there is no such feature, or no column can read its type.
+        """
+        array = self.array(key)
+        try:
+            return arrow_dtype_name(array.type)
+        except ValueError as error:
+            raise ValueError(f"feature '{key}' holds {array.type}, which no column reads; cast it ({error})") from error
+
     def is_sparse_tensor(self, key: str) -> bool:
         """Whether the feature was given as a SparseTensor."""
         return bool(self._batch.schema.field(key).metadata == SPARSE_MARK)
@@ -89,6 +101,8 @@ def flatten(array: pa.Array) -> FlatValues:
     Returns:
         The values with the rows' offsets. A null list is an empty row.
     """
+    if pa.types.is_string_view(array.type):
+        array = array.cast(pa.large_string())
     if is_list(array.type):
         lengths = pc.fill_null(pc.list_value_length(array), 0)
         offsets = np.zeros(len(array) + 1, np.int64)

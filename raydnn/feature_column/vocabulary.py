@@ -120,8 +120,7 @@ def categorical_column_with_vocabulary_list(
     else:
         raise ValueError(f"column '{key}': vocabulary_list must hold strings or integers; got {words[:5]!r} ...")
     if len(set(words)) != len(words):
-        repeated = next(word for place, word in enumerate(words) if word in words[:place])
-        raise ValueError(f"column '{key}': vocabulary_list holds {repeated!r} more than once")
+        raise ValueError(f"column '{key}': vocabulary_list holds {_repeated(words)!r} more than once")
     checked_dtype = default_dtype if dtype is None else check_categorical_dtype(dtype, key)
     if (checked_dtype == "string") != (kind == "string"):
         raise ValueError(f"column '{key}': dtype {checked_dtype} and a vocabulary of {kind}s do not go together")
@@ -184,7 +183,9 @@ def look_up(values: pa.Array, words: pa.Array, default_value: int, num_oov_bucke
     Returns:
         int64 [n].
     """
-    if values.type != words.type:
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        words = words.cast(values.type)  # bytes that are no text must be unknown words, not errors
+    elif values.type != words.type:
         values = values.cast(words.type)
     places = pc.index_in(values, value_set=words)
     if not places.null_count:
@@ -219,18 +220,27 @@ def _read_words(path: str, size: int, dtype: str, key: str) -> pa.Array:
     where = f"column '{key}': vocabulary_file {path}"
     if not storage.exists(path):
         raise errors.NotFoundError(f"{where} does not exist")
-    words = _lines(path)
+    words: list[Any] = _lines(path)
     if len(words) < size:
         raise errors.InvalidArgumentError(f"{where} has {len(words)} lines, fewer than vocabulary_size {size}")
     words = words[:size]
     if "" in words:
         raise errors.InvalidArgumentError(f"{where} has an empty line, line {words.index('') + 1}")
+    if dtype != "string":
+        words = _as_int64(words, where, dtype)
     if len(set(words)) != len(words):
-        repeated = next(word for place, word in enumerate(words) if word in words[:place])
-        raise errors.FailedPreconditionError(f"{where} holds {repeated!r} more than once")
-    if dtype == "string":
-        return pa.array(words)
+        raise errors.FailedPreconditionError(f"{where} holds {_repeated(words)!r} more than once")
+    return pa.array(words, pa.string() if dtype == "string" else pa.int64())
+
+
+def _as_int64(words: list[str], where: str, dtype: str) -> list[int]:
     try:
-        return pa.array([int(word) for word in words], pa.int64())
-    except ValueError as error:
+        return pa.array([int(word) for word in words], pa.int64()).to_pylist()
+    except (ValueError, OverflowError) as error:
         raise errors.InvalidArgumentError(f"{where} is declared with dtype {dtype}, but {error}") from error
+
+
+def _repeated(words: Sequence[Any]) -> Any:
+    """The first word that was there before."""
+    seen: set[Any] = set()
+    return next(word for word in words if word in seen or seen.add(word))  # type: ignore[func-returns-value]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from raydnn import errors
 from raydnn.feature_column.columns import CategoricalColumn, Ids, check_categorical, check_key
-from raydnn.feature_column.dtypes import arrow_dtype_name, dtype_name, is_floating, is_integer
+from raydnn.feature_column.dtypes import dtype_name, is_floating, is_integer
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature
 from raydnn.feature_column.raw_features import RawFeatures
 
@@ -60,7 +60,7 @@ class WeightedCategoricalColumn(CategoricalColumn):
         return Ids(ids.values, ids.offsets, weights)
 
     def _weights(self, features: RawFeatures) -> NDArray[np.float32]:
-        found = arrow_dtype_name(features.array(self.weight_feature_key).type)
+        found = features.dtype(self.weight_feature_key)
         flat = features.flat(self.weight_feature_key)
         if found != self.dtype and not pa.types.is_null(flat.values.type):
             raise ValueError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from raydnn.feature_column.columns import CategoricalWrapper
-from raydnn.feature_column.embedding import EmbeddingColumn, IndicatorColumn
+from raydnn.feature_column.embedding import EmbeddingColumn, IndicatorColumn, SharedEmbeddingColumn
 from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import Activation
 from raydnn.model.batch import EncodedBatch, RowIds
@@ -56,6 +56,7 @@ class InputLayer(nn.Module):
     def _make_tables(self, columns: Sequence[EmbeddingColumn], partitioner: Partitioner) -> None:
         by_layout: dict[tuple[int, float | None, bool], list[EmbeddingColumn]] = {}
         made: set[str] = set()
+        owners: set[str] = set()
         for column in columns:
             layout = (column.dimension, column.max_norm, column.trainable)
             by_layout.setdefault(layout, []).append(column)
@@ -68,8 +69,13 @@ class InputLayer(nn.Module):
                 initializer = column.initializer or TruncatedNormal(stddev=column.default_stddev)
                 slices = partitioner((rows, dimension), "float32")[0]
                 table = tables.setdefault(name, Table(name, rows, initializer, slices))
-                if table.num_rows != rows or name in made:
-                    raise ValueError(f"'{name}' is shared by columns with tables of different shapes or settings")
+                is_shared = isinstance(column, SharedEmbeddingColumn)
+                if table.num_rows != rows or name in made or (name in owners and not is_shared):
+                    raise ValueError(
+                        f"column '{column.name}' and another have tables of the same name '{name}' but of different "
+                        "shapes or settings; rename a feature, or declare them with shared_embedding_columns"
+                    )
+                owners.add(name)
                 place = list(tables).index(name)
                 ids = self._id_places[column.name]
                 uses.append(TableUse(column.name, place, ids, column.combiner, column.use_safe_embedding_lookup))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +90,7 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
 
     Args:
         name: prefix of its variables' names.
-        factory: makes the module.
+        factory: makes the module; what it draws from torch's generator is decided by `tf_random_seed` and the name.
 
     Returns:
         The module, in training mode if the model is being trained.
@@ -98,7 +99,14 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
         RuntimeError: called outside a model function.
     """
     context = current_context()
-    module = context.store.get_module(name, lambda: factory().to(context.device))
+
+    def make() -> M:
+        # Torch modules draw their initial values from the global generator, which is left as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(crc32(f"{context.seed}/{name}".encode()))
+            return factory().to(context.device)
+
+    module = context.store.get_module(name, make)
     module.train(context.is_training)
     return module
 

@@ -600,6 +600,22 @@ class TestOwnModelFn:
         estimator = raydnn.Estimator(lambda features, mode: EstimatorSpec(mode, 2 * features["x"]), tmp_path)
         assert list(estimator.predict(lambda: iter([{"x": XS}]))) == (2 * XS).tolist()
 
+    def test_the_seed_and_the_name_decide_the_initial_values(self, tmp_path: Path) -> None:
+        def weights_fn(features: Any, mode: str) -> EstimatorSpec:
+            made = {name: raydnn.get_module(name, lambda: nn.Linear(4, 1)) for name in ("a", "b")}
+            return EstimatorSpec(mode, {name: layer.weight.detach() for name, layer in made.items()})
+
+        def weights(seed: int) -> dict[str, list[float]]:
+            estimator = raydnn.Estimator(weights_fn, tmp_path, RunConfig(tf_random_seed=seed))
+            return {name: value.tolist() for name, value in next(estimator.predict(lambda: iter([{"x": XS}]))).items()}
+
+        before = torch.get_rng_state()
+        first, again, other = weights(1), weights(1), weights(2)
+        assert first == again
+        assert first["a"] != other["a"]
+        assert first["a"] != first["b"]
+        assert torch.equal(torch.get_rng_state(), before)
+
     def test_modules_are_made_only_while_it_is_called(self) -> None:
         with pytest.raises(RuntimeError, match="only inside a model_fn"):
             raydnn.get_module("line", lambda: nn.Linear(1, 1))

@@ -86,7 +86,7 @@ def test_columns_that_are_not_there_are_left_out(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.parquet", "missing"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
-    with pytest.raises(FileNotFoundError, match=rf"there is no Parquet file .*{name}"):
+    with pytest.raises(FileNotFoundError, match=rf"there is no file .*{name}"):
         ParquetFragments.open([str(folder / "a.parquet"), str(folder / name)])
 
 

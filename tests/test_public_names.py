@@ -46,6 +46,8 @@ PUBLIC_NAMES = {
         "EstimatorSpec",
         "ModeKeys",
         "RunConfig",
+        "VocabInfo",
+        "WarmStartSettings",
         "classifier_parse_example_spec",
         "export",
     ],

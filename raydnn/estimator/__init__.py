@@ -7,6 +7,7 @@ from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.parse_spec import classifier_parse_example_spec
 from raydnn.estimator.run_config import RunConfig
+from raydnn.estimator.warm_start import VocabInfo, WarmStartSettings
 
 __all__ = [
     "DNNClassifier",
@@ -14,6 +15,8 @@ __all__ = [
     "EstimatorSpec",
     "ModeKeys",
     "RunConfig",
+    "VocabInfo",
+    "WarmStartSettings",
     "classifier_parse_example_spec",
     "export",
 ]

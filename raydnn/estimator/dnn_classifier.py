@@ -7,6 +7,7 @@ from typing import Any
 from raydnn.estimator.estimator import Estimator
 from raydnn.estimator.model_fn import DNNModelFn
 from raydnn.estimator.run_config import RunConfig
+from raydnn.estimator.warm_start import WarmStartSettings
 from raydnn.model.heads import classification_head
 from raydnn.model.losses import Reduction
 from raydnn.model.settings import NetworkSettings
@@ -29,7 +30,7 @@ class DNNClassifier(Estimator):
         input_layer_partitioner: one of raydnn's `*_partitioner`s, which tells into how many slices of rows the slots of
             each embedding table are stored; None keeps them whole.
         config: settings of the run.
-        warm_start_from: not supported yet; must be None.
+        warm_start_from: path of an earlier model, or WarmStartSettings; see `Estimator`.
         loss_reduction: how the losses of a batch become one number; a value of `raydnn.losses.Reduction`.
         batch_norm: whether hidden layers end with batch normalisation.
 
@@ -52,7 +53,7 @@ class DNNClassifier(Estimator):
         dropout: float | None = None,
         input_layer_partitioner: Any = None,
         config: RunConfig | None = None,
-        warm_start_from: None = None,
+        warm_start_from: str | bytes | PathLike[str] | WarmStartSettings | None = None,
         loss_reduction: str = Reduction.SUM,
         batch_norm: bool = False,
     ) -> None:

@@ -16,15 +16,18 @@ from raydnn import errors, storage
 from raydnn.estimator import evaluation
 from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks
 from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.training import TrainJob
+from raydnn.estimator.warm_start import WarmStartSettings, warm_start_settings
 from raydnn.export.writer import ExportableModel, export_model
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
+from raydnn.inputs.stream import InputStream
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.train.checkpoint import CheckpointReader, latest_checkpoint
+from raydnn.train.checkpoint import CheckpointReader, latest_checkpoint, load_checkpoint
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 from raydnn.train.launcher import get_launcher
 
@@ -50,7 +53,8 @@ class Estimator:
         model_dir: where checkpoints and summaries go; None takes the config's, or else a temporary folder.
         config: settings of the run.
         params: passed to model_fn.
-        warm_start_from: not supported yet; must be None.
+        warm_start_from: path of an earlier model, whose trainable variables are the initial values, or
+            WarmStartSettings. Used where model_dir has no checkpoint.
 
     Raises:
         ValueError: a bad argument; a subclass overrides a method of this class.
@@ -62,7 +66,7 @@ class Estimator:
         model_dir: str | PathLike[str] | None = None,
         config: RunConfig | None = None,
         params: Mapping[str, Any] | None = None,
-        warm_start_from: None = None,
+        warm_start_from: str | bytes | PathLike[str] | WarmStartSettings | None = None,
     ) -> None:
         _refuse_overrides(type(self))
         if config is not None and not isinstance(config, RunConfig):
@@ -72,8 +76,7 @@ class Estimator:
         if path is not None and config.model_dir and path != config.model_dir:
             raise ValueError(f"model_dir is {path!r} as argument and {config.model_dir!r} in the config; give one")
         check_model_fn(model_fn, params)
-        if warm_start_from is not None:
-            raise ValueError("warm_start_from is not supported yet")
+        self._warm_start = warm_start_settings(warm_start_from)
         self._config = config.replace(model_dir=path or config.model_dir or _temporary_folder())
         self._params = copy.deepcopy(dict(params or {}))
         self._model_fn = model_fn
@@ -156,6 +159,7 @@ class Estimator:
             seed=self._seed,
             hooks=checked_hooks,
             saving_listeners=listeners,
+            warm_start=self._warm_start,
             max_steps=start_step + steps if steps is not None else max_steps,
             start_step=start_step,
         )
@@ -189,12 +193,11 @@ class Estimator:
         if steps is not None and steps <= 0:
             raise ValueError(f"steps must be positive; got {steps}")
         checked_hooks = check_hooks(hooks, "hooks")
+        self._check_writable()
         checkpoint = self._checkpoint(checkpoint_path)
         if checkpoint is None:
             logger.info("There is no checkpoint in %s: evaluating the model as initialised", self.model_dir)
-        model, stream = evaluation.open_model(
-            self._model_fn, self._params, self._config, ModeKeys.EVAL, input_fn, checkpoint, self._seed
-        )
+        model, stream = self._open(ModeKeys.EVAL, input_fn, checkpoint)
         metrics = evaluation.evaluate(model, stream, steps, checked_hooks)
         evaluation.write_eval_summary(self.eval_dir(name), metrics, checkpoint)
         self._track(metrics, name)
@@ -226,9 +229,7 @@ class Estimator:
         """
         checked_hooks = check_hooks(hooks, "hooks")
         checkpoint = self._checkpoint(checkpoint_path)
-        model, stream = evaluation.open_model(
-            self._model_fn, self._params, self._config, ModeKeys.PREDICT, input_fn, checkpoint, self._seed
-        )
+        model, stream = self._open(ModeKeys.PREDICT, input_fn, checkpoint)
         yield from evaluation.predict(model, stream, predict_keys, yield_single_examples, checked_hooks)
 
     def export_saved_model(
@@ -261,6 +262,8 @@ class Estimator:
         if experimental_mode != ModeKeys.PREDICT:
             raise ValueError(f"experimental_mode must be {ModeKeys.PREDICT!r}; got {experimental_mode!r}")
         checkpoint = self._checkpoint(checkpoint_path)
+        if checkpoint is None and self._warm_start is not None:
+            checkpoint = load_checkpoint(self._warm_start.ckpt_to_initialize_from).path
         if checkpoint is None:
             raise ValueError(f"there is no checkpoint in {self.model_dir} to export: train the model first")
         receiver = serving_input_receiver_fn()
@@ -305,6 +308,11 @@ class Estimator:
         if isinstance(name, str):
             return reader.get_tensor(name.removesuffix(":0"))
         return [reader.get_tensor(each.removesuffix(":0")) for each in name]
+
+    def _open(self, mode: str, input_fn: InputFn, checkpoint: str | None) -> tuple[Model, InputStream]:
+        return evaluation.open_model(
+            self._model_fn, self._params, self._config, mode, input_fn, checkpoint, self._warm_start, self._seed
+        )
 
     def _reader(self) -> CheckpointReader:
         checkpoint = self.latest_checkpoint()

@@ -12,10 +12,12 @@ from raydnn import errors, storage
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.streams import open_local_stream
+from raydnn.estimator.warm_start import WarmStartSettings, warm_start
 from raydnn.inputs.batch import Batch
+from raydnn.inputs.stream import InputStream
 from raydnn.model.metrics import Metrics
 from raydnn.tracking.event_file import EventFileWriter
-from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.checkpoint import CheckpointReader, load_checkpoint
 from raydnn.train.hooks.session_run_hook import SessionRunHook
 from raydnn.train.loop import TrainingSession
 
@@ -29,9 +31,10 @@ def open_model(
     mode: str,
     input_fn: InputFn,
     checkpoint: str | None,
+    warm_start_from: WarmStartSettings | None,
     seed: int,
-) -> tuple[Model, Any]:
-    """A model with the values of a checkpoint, and its input.
+) -> tuple[Model, InputStream]:
+    """A model with the values of a checkpoint, or else of a warm start, and its input.
 
     Returns:
         The model and the opened stream, which the caller closes.
@@ -42,13 +45,15 @@ def open_model(
         model.build(stream.empty)
         if checkpoint is not None:
             model.restore(CheckpointReader(checkpoint))
+        elif warm_start_from is not None:
+            warm_start(model, warm_start_from, load_checkpoint(warm_start_from.ckpt_to_initialize_from))
     except BaseException:
         stream.close()
         raise
     return model, stream
 
 
-def evaluate(model: Model, stream: Any, steps: int | None, hooks: Sequence[SessionRunHook]) -> dict[str, Any]:
+def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequence[SessionRunHook]) -> dict[str, Any]:
     """The metrics of a model over its input.
 
     Args:
@@ -97,7 +102,7 @@ def write_eval_summary(folder: str, metrics: Mapping[str, Any], checkpoint: str 
 
 
 def predict(
-    model: Model, stream: Any, predict_keys: Any, yield_single_examples: bool, hooks: Sequence[SessionRunHook]
+    model: Model, stream: InputStream, predict_keys: Any, yield_single_examples: bool, hooks: Sequence[SessionRunHook]
 ) -> Iterator[Any]:
     """The predictions of a model over its input.
 

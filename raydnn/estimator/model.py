@@ -131,7 +131,7 @@ class Model:
         """
         of_batch = predictions if isinstance(predictions, Mapping) else {}
         values: dict[str, Any] = {}
-        known = self._all_variables() if names - {GLOBAL_STEP} else {}
+        known = self.all_variables() if names - {GLOBAL_STEP} else {}
         for name in names:
             variable = known.get(variable_name(name))
             if variable_name(name) == GLOBAL_STEP:
@@ -147,9 +147,13 @@ class Model:
 
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
         """All variables and slots by name, without global_step."""
-        return {name: _to_numpy(variable.tensor) for name, variable in self._all_variables().items()}
+        return {name: _to_numpy(variable.tensor) for name, variable in self.all_variables().items()}
 
-    def _all_variables(self) -> dict[str, Variable]:
+    def set_global_step(self, global_step: int) -> None:
+        """Go on counting from there."""
+        self._context.global_step = global_step
+
+    def all_variables(self) -> dict[str, Variable]:
         """The model's variables and the optimizer's slots by name."""
         slots = () if self._slots is None else self._slots.variables()
         return self._variables | {slot.name: slot for slot in slots}

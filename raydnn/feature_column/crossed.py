@@ -62,7 +62,7 @@ class CrossedColumn(CategoricalColumn):
         hashed = [_leaf_hashes(leaf, features, self.name) for leaf in self.leaves]
         # As TensorFlow's kernel folds them: all sparse inputs before all dense ones.
         ordered = [leaf for leaf in hashed if leaf.is_sparse] + [leaf for leaf in hashed if not leaf.is_sparse]
-        start = np.uint64(self.hash_key or DEFAULT_HASH_KEY)
+        start = np.uint64((self.hash_key or DEFAULT_HASH_KEY) & 0xFFFF_FFFF_FFFF_FFFF)
         rows = np.arange(features.num_rows)
         folded = np.full(features.num_rows, start, np.uint64)
         for leaf in ordered:
@@ -116,7 +116,7 @@ def crossed_column(
             raise ValueError(f"column '{key.name}' is weighted, and a cross has no weights")
         if not isinstance(key, str | CategoricalColumn):
             raise ValueError(f"keys must be feature names or categorical columns; got {key!r}")
-    return CrossedColumn(tuple(keys), int(hash_bucket_size), hash_key)
+    return CrossedColumn(tuple(keys), int(hash_bucket_size), None if hash_key is None else int(hash_key))
 
 
 def _leaf_hashes(leaf: str | CategoricalColumn, features: RawFeatures, name: str) -> _Leaf:

@@ -1,6 +1,6 @@
 """One batch of raw Arrow columns, as the feature columns read it: each converted once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +55,7 @@ class RawFeatures:
         """
         index = self._batch.schema.get_field_index(key)
         if index < 0:
-            found = ", ".join(sorted(self._batch.schema.names)) or "nothing"
-            raise ValueError(
-                f"Feature '{key}' is not in features dictionary: the input has {found}. Return it from the "
-                "input_fn under this name, or change the key of the column"
-            )
+            raise missing_feature(key, self._batch.schema.names)
         return self._batch.column(index)
 
     def dtype(self, key: str) -> str:
@@ -90,6 +86,20 @@ class RawFeatures:
         if id(column) not in self._ids:
             self._ids[id(column)] = column.encode(self)
         return self._ids[id(column)]
+
+
+def missing_feature(key: str, names: Iterable[str]) -> ValueError:
+    """The error of a feature that the input does not have.
+
+    Args:
+        key: of the feature.
+        names: what the input has.
+    """
+    found = ", ".join(sorted(names)) or "nothing"
+    return ValueError(
+        f"Feature '{key}' is not in features dictionary: the input has {found}. Return it from the "
+        "input_fn under this name, or change the key of the column"
+    )
 
 
 def flatten(array: pa.Array) -> FlatValues:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from raydnn.feature_column.bucketized import BucketizedColumn, bucketized_column
 from raydnn.feature_column.categorical import (
     HashedCategoricalColumn,
@@ -76,6 +78,8 @@ def column_to_json(column: FeatureColumn) -> dict[str, Any]:
             value = normalizer_to_json(value)
         if field.name not in _LEFT_OUT:
             settings[_RENAMED.get(field.name, field.name)] = _plain(value)
+    if isinstance(column, VocabularyFileCategoricalColumn) and column.num_oov_buckets:
+        settings["default_value"] = None  # which the function refuses beside num_oov_buckets
     return settings
 
 
@@ -104,7 +108,7 @@ def _plain(value: Any) -> Any:
         return column_to_json(value)
     if isinstance(value, tuple):
         return [_plain(member) for member in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _column(value: Any) -> Any:

@@ -162,7 +162,7 @@ def categorical_column_with_vocabulary_file(
     if vocabulary_size is None:
         if not storage.exists(path):
             raise ValueError(f"column '{key}': vocabulary_file {path} does not exist")
-        vocabulary_size = len(_lines(path))
+        vocabulary_size = len(read_lines(path))
     if vocabulary_size < 1:
         raise ValueError(f"column '{key}': vocabulary_size must be 1 or more; got {vocabulary_size}")
     default = -1 if default_value is None else int(default_value)
@@ -208,7 +208,7 @@ def _check_oov(key: str, default_value: int | None, num_oov_buckets: int, no_def
         )
 
 
-def _lines(path: str) -> list[str]:
+def read_lines(path: str) -> list[str]:
     """The lines of a text file without their ends; an unterminated last line counts."""
     lines = storage.read_bytes(path).decode().split("\n")
     if lines[-1] == "":
@@ -220,7 +220,7 @@ def _read_words(path: str, size: int, dtype: str, key: str) -> pa.Array:
     where = f"column '{key}': vocabulary_file {path}"
     if not storage.exists(path):
         raise errors.NotFoundError(f"{where} does not exist")
-    words: list[Any] = _lines(path)
+    words: list[Any] = read_lines(path)
     if len(words) < size:
         raise errors.InvalidArgumentError(f"{where} has {len(words)} lines, fewer than vocabulary_size {size}")
     words = words[:size]

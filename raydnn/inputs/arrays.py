@@ -1,34 +1,40 @@
 """From the arrays that people hand over to Arrow columns."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raydnn.feature_column.raw_features import SPARSE_MARK
+from raydnn.feature_column.raw_features import SPARSE_MARK, missing_feature
 from raydnn.inputs.sparse_tensor import SparseTensor
 
 
-def features_to_arrow(features: Mapping[str, Any]) -> pa.RecordBatch:
+def features_to_arrow(features: Mapping[str, Any], keys: Collection[str] | None = None) -> pa.RecordBatch:
     """A dict of features as a record batch.
 
     Args:
         features: name -> [rows] or [rows, ...] NumPy, torch or Arrow array, pandas Series, list (of lists, then
             ragged), or SparseTensor.
+        keys: which features are wanted; None is all.
 
     Raises:
-        ValueError: not a dict, an array without rows, or arrays with different numbers of rows.
+        ValueError: not a dict, a wanted feature is missing, an array without rows, or arrays with different numbers of rows.
     """
     if not isinstance(features, Mapping):
         raise ValueError(
             f"features should be a dictionary of name -> array; got {type(features).__name__}. Wrap a single array: "
             "{'x': array}"
         )
+    for key in keys or ():
+        if key not in features:
+            raise missing_feature(key, map(str, features))
     fields, arrays = [], []
     for name, value in features.items():
+        if keys is not None and name not in keys:
+            continue
         array = array_to_arrow(value, f"feature '{name}'")
         mark = SPARSE_MARK if isinstance(value, SparseTensor) else None
         fields.append(pa.field(str(name), array.type, metadata=mark))

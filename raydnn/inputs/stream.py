@@ -128,7 +128,7 @@ def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader, is_own_shard
             its part.
     """
     for features, labels in items:
-        raw = features_to_arrow(features)
+        raw = features_to_arrow(features, reader.preparer.feature_keys)
         columns = None if labels is None else _labels_to_arrow(labels)
         global_rows = raw.num_rows
         if not is_own_shard and reader.num_ranks > 1:

@@ -67,7 +67,10 @@ class NetworkSettings:
     def _checked_units(self) -> list[int]:
         if not isinstance(self.hidden_units, Iterable) or isinstance(self.hidden_units, str):
             raise TypeError(f"hidden_units must be a list of layer sizes; got {self.hidden_units!r}")
-        units = [int(size) for size in self.hidden_units]
+        try:
+            units = [int(size) for size in self.hidden_units]
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"hidden_units must hold layer sizes; got {self.hidden_units!r} ({error})") from error
         for size in units:
             if size < 1:
                 raise ValueError(f"hidden_units must hold sizes of 1 or more; got {units}")

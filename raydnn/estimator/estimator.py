@@ -179,7 +179,7 @@ class Estimator:
         Args:
             input_fn: as for `train`.
             steps: how many batches at most; None goes to the end of the input.
-            hooks: `begin` and `end` are called.
+            hooks: called around each batch.
             checkpoint_path: which checkpoint; None takes the latest. Without any, the model is evaluated as it is
                 initialised, at global step 0.
             name: of this evaluation, if there are several; decides the folder of its summary.
@@ -216,7 +216,7 @@ class Estimator:
         Args:
             input_fn: as for `train`, labels not needed; called at the first `next`.
             predict_keys: which keys of the predictions to yield; None or empty yields all.
-            hooks: `begin` and, if the input is read to its end, `end` are called.
+            hooks: called around each batch; `end` only if the input is read to its end.
             checkpoint_path: which checkpoint; None takes the latest, or the model as it is initialised.
             yield_single_examples: one dict per row, else one per batch.
 

@@ -18,8 +18,8 @@ from raydnn.inputs.stream import InputStream
 from raydnn.model.metrics import Metrics
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.train.checkpoint import CheckpointReader, load_checkpoint
-from raydnn.train.hooks.session_run_hook import SessionRunHook
-from raydnn.train.loop import TrainingSession
+from raydnn.train.hooks.session_run_hook import LOSS, SessionRunHook
+from raydnn.train.loop import LoopSession, finish, normal_end, start
 
 InputFn = Callable[..., Any]
 
@@ -60,29 +60,37 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
         model: in EVAL mode.
         stream: its input; closed at the end.
         steps: how many batches at most; None is all.
-        hooks: `begin` is called before and `end` after the evaluation.
+        hooks: called around each batch, before those of the model function.
 
     Returns:
         Metrics by name, float32, among them `loss`, and `global_step`, int64.
     """
-    total: Metrics | None = model.evaluate(stream.empty).eval_metric_ops
+    built = model.evaluate(stream.empty)
+    total: Metrics | None = built.eval_metric_ops
     if total is not None:
         total.sums.clear()
     losses: list[float] = []
+
+    def step(batch: Batch, fetches: set[str]) -> dict[str, Any]:
+        spec = model.evaluate(batch)
+        assert spec.loss is not None
+        losses.append(float(spec.loss))
+        if total is not None and spec.eval_metric_ops is not None:
+            total.merge(spec.eval_metric_ops)
+        return {LOSS: np.float32(losses[-1])} | model.fetch(fetches - {LOSS}, spec.predictions)
+
+    all_hooks = [*hooks, *built.evaluation_hooks]
+    session = LoopSession(model, step)
     try:
-        for hook in hooks:
-            hook.begin()
-        for batch in islice(stream.batches, steps):
-            spec = model.evaluate(batch)
-            assert spec.loss is not None
-            losses.append(float(spec.loss))
-            if total is not None and spec.eval_metric_ops is not None:
-                total.merge(spec.eval_metric_ops)
-    except errors.OutOfRangeError:
-        pass
+        with normal_end():
+            start(session, all_hooks)
+            for batch in islice(stream.batches, steps):
+                session.run_step(batch, all_hooks)
+                if session.should_stop():
+                    break
     finally:
         stream.close()
-    _end(hooks, model)
+    finish(session, all_hooks)
     metrics: dict[str, Any] = {} if total is None else dict(total.result())
     metrics.setdefault("loss", np.float32(np.mean(losses) if losses else 0.0))
     return {**metrics, "global_step": np.int64(model.global_step)}
@@ -111,16 +119,26 @@ def predict(
         stream: its input; closed at the end.
         predict_keys: which keys to keep; None or empty keeps all.
         yield_single_examples: one item per row, else one per batch.
-        hooks: `begin` is called before the first batch and `end` after the last.
+        hooks: called around each batch, before those of the model function.
 
     Raises:
         ValueError: no key remains, keys are given but predictions are no dict, or their rows differ in number.
     """
+    predicted: list[Any] = []
+
+    def step(batch: Batch, fetches: set[str]) -> dict[str, Any]:
+        predicted.append(model.predict(batch))
+        return model.fetch(fetches, predicted[-1])
+
+    all_hooks = [*hooks, *model.prediction_hooks]
+    session = LoopSession(model, step)
     try:
-        for hook in hooks:
-            hook.begin()
+        with normal_end():
+            start(session, all_hooks)
         for batch in _until_out_of_range(stream.batches):
-            predictions = select_keys(model.predict(batch), predict_keys)
+            with normal_end():
+                session.run_step(batch, all_hooks)
+            predictions = select_keys(predicted.pop(), predict_keys)
             if not yield_single_examples:
                 yield predictions
             elif isinstance(predictions, dict):
@@ -129,21 +147,17 @@ def predict(
                     yield {key: value[row] for key, value in predictions.items()}
             else:
                 yield from predictions
+            if session.should_stop():
+                break
     finally:
         stream.close()
-    _end(hooks, model)
+    finish(session, all_hooks)
 
 
 def _until_out_of_range(batches: Iterator[Batch]) -> Iterator[Batch]:
     """The batches up to an OutOfRangeError of the input, which is a normal end."""
     with suppress(errors.OutOfRangeError):
         yield from batches
-
-
-def _end(hooks: Sequence[SessionRunHook], model: Model) -> None:
-    session = TrainingSession(model, None)
-    for hook in hooks:
-        hook.end(session)
 
 
 def select_keys(predictions: Any, predict_keys: Any) -> Any:

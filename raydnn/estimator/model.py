@@ -1,6 +1,6 @@
 """A model at work: a model function with its variables, slots and global step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,14 @@ from raydnn.model.variable import Variable, assign
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.checkpoint import CheckpointReader
 from raydnn.train.hooks.progress import ROWS
-from raydnn.train.hooks.session_run_hook import GLOBAL_STEP, LOSS, SUMMARY, Summary, variable_name
+from raydnn.train.hooks.session_run_hook import (
+    GLOBAL_STEP,
+    LOSS,
+    SUMMARY,
+    SessionRunHook,
+    Summary,
+    variable_name,
+)
 from raydnn.train.optimizers.slots import Slots
 from raydnn.train.optimizers.torch_optimizer import TorchSlots, make_slots
 from raydnn.train.replicas import Replicas, SingleReplica
@@ -53,6 +60,7 @@ class Model:
         self._module: nn.Module = self._step
         self._slots: Slots | TorchSlots | None = None
         self._variables: dict[str, Variable] = {}
+        self.prediction_hooks: Sequence[SessionRunHook] = ()
 
     @property
     def global_step(self) -> int:
@@ -69,6 +77,7 @@ class Model:
         with torch.no_grad():
             spec = self._call(empty)
         self._context.is_building = False
+        self.prediction_hooks = spec.prediction_hooks
         self._variables = {variable.name: variable for variable in self._store.variables()}
         if spec.train_op is not None:
             self._slots = make_slots(spec.train_op, self._variables.values())

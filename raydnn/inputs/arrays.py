@@ -21,7 +21,7 @@ def features_to_arrow(features: Mapping[str, Any], keys: Collection[str] | None 
         keys: which features are wanted; None is all.
 
     Raises:
-        ValueError: not a dict, a wanted feature is missing, an array without rows, or arrays with different numbers of rows.
+        ValueError: not a dict, a wanted feature is missing, an array without rows, or different numbers of rows.
     """
     if not isinstance(features, Mapping):
         raise ValueError(

@@ -5,9 +5,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from raydnn.feature_column.dtypes import dtype_name
 from raydnn.feature_column.encoder import Encoder
-from raydnn.feature_column.parse_spec import FixedLenFeature, make_parse_example_spec
 from raydnn.inputs.dataset import LABEL_COLUMN
 
 
@@ -39,18 +37,12 @@ class EncodingPreparer:
         return self.encoder.encode(features, labels)
 
     def empty(self) -> pa.RecordBatch:
-        columns = [*self.encoder.columns, *([self.encoder.weight] if self.encoder.weight is not None else [])]
-        fields = {}
-        for key, spec in make_parse_example_spec(columns).items():
-            value_type = getattr(pa, dtype_name(spec.dtype))()
-            if isinstance(spec, FixedLenFeature):
-                for size in reversed(spec.shape):
-                    value_type = pa.list_(value_type, size)
-            fields[key] = pa.array([], value_type)
+        # Without rows the dtypes do not matter, and every column takes Arrow's null type.
+        features = {key: pa.nulls(0) for key in self.encoder.feature_keys}
         label = self.encoder.label
         is_text = label is not None and label.vocabulary is not None
         labels = None if label is None else pa.array([], pa.string() if is_text else pa.int64())
-        return self.prepare(pa.RecordBatch.from_pydict(fields), labels)
+        return self.prepare(pa.RecordBatch.from_pydict(features), labels)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The training loop: batches through a model, with hooks around every step, on one replica or many alike."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -21,15 +22,15 @@ from raydnn.train.replicas import Replicas
 logger = logging.getLogger(__name__)
 
 
-class TrainableModel(Protocol):
-    """What the loop drives."""
+StepFn = Callable[[Batch, set[str]], dict[str, Any]]
+
+
+class HasValues(Protocol):
+    """A model whose values can be fetched."""
 
     @property
     def global_step(self) -> int:
         """The number of updates so far."""
-
-    def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
-        """Make one update and return what was fetched, by name."""
 
     def fetch(self, names: set[str]) -> dict[str, Any]:
         """Current values of variables and of 'global_step'."""
@@ -38,11 +39,25 @@ class TrainableModel(Protocol):
         """All variables and slots by name, without global_step."""
 
 
-class TrainingSession:
-    """The session that hooks see; see `raydnn.train.hooks.session_run_hook.Session`."""
+class TrainableModel(HasValues, Protocol):
+    """What the training loop drives."""
 
-    def __init__(self, model: TrainableModel, data_fingerprint: str | None) -> None:
+    def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
+        """Make one update and return what was fetched, by name."""
+
+
+class LoopSession:
+    """The session that hooks see; see `raydnn.train.hooks.session_run_hook.Session`.
+
+    Args:
+        model: whose values hooks may fetch.
+        step: runs one batch and returns what was fetched, by name.
+        data_fingerprint: of the data set behind the batches, for the checkpoints.
+    """
+
+    def __init__(self, model: HasValues, step: StepFn, data_fingerprint: str | None = None) -> None:
         self._model = model
+        self._step = step
         self._stop_requested = False
         self._data_fingerprint = data_fingerprint
         self._batch: Batch | None = None
@@ -83,7 +98,7 @@ class TrainingSession:
         for hook, args in zip(hooks, wanted, strict=True):
             if args is not None and (args.feed_dict is not None or args.options is not None):
                 raise ValueError(f"{type(hook).__name__}: feed_dict and options of SessionRunArgs must be None")
-        values = self._model.train(batch, set(fetched_names(fetches)))
+        values = self._step(batch, set(fetched_names(fetches)))
         for hook, fetch in zip(hooks, fetches, strict=True):
             hook.after_run(context, SessionRunValues(fill(fetch, values)))
         if context.stop_requested:
@@ -108,25 +123,37 @@ def train_loop(
         replicas: the group that this loop is a member of.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
     """
-    for hook in hooks:
-        hook.begin()
-    session = TrainingSession(model, data_fingerprint)
+    session = LoopSession(model, model.train, data_fingerprint)
     first_step = session.global_step
-    try:
-        for hook in hooks:
-            hook.after_create_session(session, session)
+    with normal_end():
+        start(session, hooks)
         _run_steps(session, batches, empty, hooks, replicas)
-    except (errors.OutOfRangeError, StopIteration):
-        # As in TensorFlow, the end of some input, a hook's own included, is a normal end.
-        pass
     if session.global_step == first_step and not session.should_stop():
         logger.warning("Training ended without a single step: the input gave no batch")
+    finish(session, hooks)
+
+
+def start(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
+    """Call the hooks before the first step."""
+    for hook in hooks:
+        hook.begin()
+    for hook in hooks:
+        hook.after_create_session(session, session)
+
+
+def finish(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
+    """Call the hooks after a normal end."""
     for hook in hooks:
         hook.end(session)
 
 
+def normal_end() -> AbstractContextManager[None]:
+    """As in TensorFlow, the end of some input, a hook's own included, is a normal end of the block."""
+    return suppress(errors.OutOfRangeError, StopIteration)
+
+
 def _run_steps(
-    session: TrainingSession,
+    session: LoopSession,
     batches: Iterator[Batch],
     empty: Batch,
     hooks: Sequence[SessionRunHook],

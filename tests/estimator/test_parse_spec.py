@@ -1,9 +1,12 @@
 """How the examples of a classifier are laid out."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import raydnn
 from raydnn.estimator import classifier_parse_example_spec
 from raydnn.feature_column import (
     FixedLenFeature,
@@ -96,6 +99,29 @@ def test_one_feature_in_two_layouts_is_refused(other: FeatureColumn) -> None:
 def test_a_cross_whose_leaves_read_one_feature_in_two_layouts_is_refused() -> None:
     with pytest.raises(ValueError, match="'i' is declared in two ways"):
         make_parse_example_spec([crossed_column(["i", IDENTITY], 5)])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [numeric_column("i"), embedding_column(IDENTITY, 2)],
+        [embedding_column(IDENTITY, 2), indicator_column(crossed_column(["i", "j"], 5))],
+        [indicator_column(crossed_column(["i", IDENTITY], 5))],
+        [
+            embedding_column(categorical_column_with_hash_bucket("i", 5, dtype="int32"), 2),
+            indicator_column(IDENTITY),
+        ],
+    ],
+)
+def test_layouts_that_cannot_be_parsed_together_can_be_read_from_arrays(
+    columns: list[FeatureColumn], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="'i' is declared in two ways"):
+        make_parse_example_spec(columns)
+    classifier = raydnn.DNNClassifier([2], columns, model_dir=tmp_path, weight_column="j")
+    features = {"i": np.array([1, 2]), "j": np.array([3, 4])}
+    classifier.train(lambda: (features, np.array([0, 1])), steps=1)
+    assert len(list(classifier.predict(lambda: iter([features])))) == 2
 
 
 def test_a_classifiers_examples_also_have_the_label() -> None:

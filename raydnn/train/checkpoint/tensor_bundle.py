@@ -11,7 +11,8 @@ The index is a LevelDB table:
     handle: varint offset, varint size
     block: entries | uint32 restart offsets | uint32 their number, then 1 byte compression (0 none, 1 snappy) and
         a uint32 masked CRC-32C of all that
-    entry: varint bytes shared with the previous key, varint other bytes of the key, varint size of the value, key, value
+    entry: varint bytes shared with the key before, varint other bytes of the key, varint bytes of the value, these
+        other bytes, the value
 
 The entries of the index block hold the handles of the blocks with the variables. There the key "" holds a
 BundleHeaderProto and every variable name a BundleEntryProto with a checksum of the variable's bytes. The entry of a
@@ -114,7 +115,7 @@ class TensorBundleReader:
             raise errors.DataLossError(f"{index} is not a TensorFlow checkpoint: it is a table without a header")
         try:
             header = _message_class("BundleHeaderProto").FromString(table.pop(_HEADER_KEY))
-            self._variables = _variables(table)
+            variables = _variables(table)
         except (DecodeError, ValueError) as error:
             raise errors.DataLossError(f"{index} is damaged: {error}") from error
         if header.endianness:
@@ -122,6 +123,7 @@ class TensorBundleReader:
                 f"{prefix} was written on a big-endian machine; save it again on a little-endian one"
             )
         self._shard_count = int(header.num_shards)
+        self._variables = variables
 
     @cached_property
     def global_step(self) -> int:
@@ -237,8 +239,8 @@ class _Variable:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        stops = [np.add(piece.start, piece.shape) for piece in self.pieces]
-        return tuple(int(stop) for stop in np.max(stops, axis=0) - np.asarray(self.start, np.int64))
+        stops = [[first + size for first, size in zip(piece.start, piece.shape, strict=True)] for piece in self.pieces]
+        return tuple(max(ends) - first for first, *ends in zip(self.start, *stops, strict=True))
 
     @property
     def place(self) -> tuple[int, int]:
@@ -291,8 +293,8 @@ def _value(name: str, variable: _Variable, shards: _Shards) -> NDArray[Any]:
         raise errors.DataLossError(f"the stored slices of '{name}' leave gaps; the checkpoint is incomplete")
     value = np.empty(variable.shape, variable.dtype)
     for piece in variable.pieces:
-        begin = np.subtract(piece.start, variable.start)
-        region = tuple(slice(first, first + size) for first, size in zip(begin, piece.shape, strict=True))
+        axes = zip(piece.start, piece.shape, variable.start, strict=True)
+        region = tuple(slice(first - origin, first - origin + size) for first, size, origin in axes)
         value[region] = _decode(name, piece, shards.read(name, piece))
     return value
 
@@ -339,10 +341,7 @@ def _pieces(name: bytes, entry: Any, entries: Mapping[bytes, Any]) -> tuple[_Pie
         pieces.append(
             _piece(
                 entries[key],
-                [
-                    (0, size) if extent == _WHOLE_AXIS else extent
-                    for extent, size in zip(extents, shape, strict=True)
-                ],
+                [(0, size) if extent == _WHOLE_AXIS else extent for extent, size in zip(extents, shape, strict=True)],
             )
         )
     return tuple(pieces)
@@ -362,7 +361,8 @@ def _piece(entry: Any, extents: Sequence[tuple[int, int]]) -> _Piece:
 
 def _slice_key(name: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
     """The key of a slice, in TensorFlow's OrderedCode: encoded keys sort as what they encode."""
-    escaped = name.replace(b"\xff", b"\xff\x00").replace(b"\x00", b"\x00\xff") if b"\x00" in name else name
+    # OrderedCode escapes 0xff too, which no UTF-8 text contains.
+    escaped = name.replace(b"\x00", b"\x00\xff")
     rank = len(extents).to_bytes((len(extents).bit_length() + 7) // 8, "big")
     numbers = b"".join(_ordered(number) for extent in extents for number in extent)
     return _SLICE_MARK + escaped + b"\x00\x01" + bytes([len(rank)]) + rank + numbers
@@ -399,7 +399,7 @@ def _unsnappy(data: bytes) -> bytes:
     size, _ = _varint(data, 0)
     try:
         return bytes(pa.decompress(data, decompressed_size=size, codec="snappy", asbytes=True))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, OverflowError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -413,6 +413,8 @@ def _block_entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("a block is too short")
     (restarts,) = _UINT32.unpack_from(block, len(block) - _UINT32.size)
     end = len(block) - _UINT32.size * (restarts + 1)
+    if end < 0:
+        raise ValueError("a block has more restarts than bytes")
     key, position = b"", 0
     while position < end:
         shared, position = _varint(block, position)

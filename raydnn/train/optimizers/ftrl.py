@@ -81,6 +81,8 @@ class FtrlOptimizer(Optimizer):
         torch._foreach_mul_(updated, torch._foreach_sign(linears))
         divisors = torch._foreach_div(after, rate)
         torch._foreach_add_(divisors, 2 * (self._l2 + self._beta / (2 * rate)))
+        # Where n is still 0, z is too: 0 / 0 must be 0.
+        torch._foreach_clamp_min_(divisors, torch.finfo(torch.float32).tiny)
         torch._foreach_div_(updated, divisors)
         torch._foreach_neg_(updated)
         torch._foreach_copy_(values, updated)

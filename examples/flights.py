@@ -88,9 +88,7 @@ def make_classifier(model_dir: Path, workers: int | None, seed: int) -> raydnn.D
 def training_input(data: FlightsData, seed: int, epochs: int) -> Any:
     """The training months, read and encoded by Ray Data."""
     flights = ray.data.read_parquet(str(data.train))
-    return raydnn.inputs.from_ray(
-        flights, label=LABEL, batch_size=512, num_epochs=epochs, shuffle=True, seed=seed
-    )
+    return raydnn.inputs.from_ray(flights, label=LABEL, batch_size=512, num_epochs=epochs, shuffle=True, seed=seed)
 
 
 def main() -> None:

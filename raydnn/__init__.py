@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         variable_axis_size_partitioner,
     )
     from raydnn.tracking.settings import MLflowSettings
+    from raydnn.train.checkpoint import import_tf_checkpoint
     from raydnn.train.run_context import get_module
 
 try:
@@ -42,6 +43,7 @@ __all__ = [
     "feature_column",
     "fixed_size_partitioner",
     "get_module",
+    "import_tf_checkpoint",
     "initializers",
     "inputs",
     "losses",
@@ -60,6 +62,7 @@ _HOMES = {
     "SparseTensor": "raydnn.inputs",
     "fixed_size_partitioner": "raydnn.model.partitioners",
     "get_module": "raydnn.train.run_context",
+    "import_tf_checkpoint": "raydnn.train.checkpoint",
     "min_max_variable_partitioner": "raydnn.model.partitioners",
     "variable_axis_size_partitioner": "raydnn.model.partitioners",
 }

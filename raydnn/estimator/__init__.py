@@ -1,6 +1,6 @@
 """Estimators, under TensorFlow's names."""
 
-from raydnn.estimator import export
+from raydnn.estimator import experimental, export
 from raydnn.estimator.dnn_classifier import DNNClassifier
 from raydnn.estimator.estimator import Estimator
 from raydnn.estimator.estimator_spec import EstimatorSpec
@@ -26,6 +26,7 @@ __all__ = [
     "VocabInfo",
     "WarmStartSettings",
     "classifier_parse_example_spec",
+    "experimental",
     "export",
     "train_and_evaluate",
 ]

@@ -20,14 +20,14 @@ from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.training import TrainJob
-from raydnn.estimator.warm_start import WarmStartSettings, warm_start_settings
+from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start_settings
 from raydnn.export.writer import ExportableModel, export_model
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
 from raydnn.inputs.stream import InputStream
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.train.checkpoint import CheckpointReader, latest_checkpoint, load_checkpoint
+from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 from raydnn.train.launcher import get_launcher
 
@@ -262,14 +262,16 @@ class Estimator:
         if experimental_mode != ModeKeys.PREDICT:
             raise ValueError(f"experimental_mode must be {ModeKeys.PREDICT!r}; got {experimental_mode!r}")
         checkpoint = self._checkpoint(checkpoint_path)
-        if checkpoint is None and self._warm_start is not None:
-            checkpoint = load_checkpoint(self._warm_start.ckpt_to_initialize_from).path
-        if checkpoint is None:
+        if checkpoint is not None:
+            reader: VariableReader = CheckpointReader(checkpoint)
+        elif self._warm_start is not None:
+            reader = open_variables(self._warm_start.ckpt_to_initialize_from)
+        else:
             raise ValueError(f"there is no checkpoint in {self.model_dir} to export: train the model first")
         receiver = serving_input_receiver_fn()
         path = export_model(
             cast(ExportableModel, self._model_fn),
-            CheckpointReader(checkpoint),
+            reader,
             receiver,
             fspath(export_dir_base),
             assets_extra,
@@ -308,6 +310,20 @@ class Estimator:
         if isinstance(name, str):
             return reader.get_tensor(name.removesuffix(":0"))
         return [reader.get_tensor(each.removesuffix(":0")) for each in name]
+
+    def open_for_evaluation(
+        self, input_fn: InputFn, values: Mapping[str, NDArray[Any]], global_step: int
+    ) -> tuple[Model, InputStream]:
+        """A model in EVAL mode with given values of its variables, and its input.
+
+        Args:
+            input_fn: as for `evaluate`.
+            values: by name; others are ignored.
+            global_step: of the values.
+        """
+        model, stream = self._open(ModeKeys.EVAL, input_fn, None)
+        model.set_values(values, global_step)
+        return model, stream
 
     def _open(self, mode: str, input_fn: InputFn, checkpoint: str | None) -> tuple[Model, InputStream]:
         return evaluation.open_model(

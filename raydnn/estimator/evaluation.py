@@ -12,12 +12,12 @@ from raydnn import errors, storage
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.streams import open_local_stream
-from raydnn.estimator.warm_start import WarmStartSettings, warm_start
+from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
 from raydnn.inputs.batch import Batch
 from raydnn.inputs.stream import InputStream
 from raydnn.model.metrics import Metrics
 from raydnn.tracking.event_file import EventFileWriter
-from raydnn.train.checkpoint import CheckpointReader, load_checkpoint
+from raydnn.train.checkpoint import CheckpointReader
 from raydnn.train.hooks.session_run_hook import LOSS, SessionRunHook
 from raydnn.train.loop import LoopSession, finish, normal_end, start
 
@@ -46,7 +46,7 @@ def open_model(
         if checkpoint is not None:
             model.restore(CheckpointReader(checkpoint))
         elif warm_start_from is not None:
-            warm_start(model, warm_start_from, load_checkpoint(warm_start_from.ckpt_to_initialize_from))
+            warm_start(model, warm_start_from, open_variables(warm_start_from.ckpt_to_initialize_from))
     except BaseException:
         stream.close()
         raise

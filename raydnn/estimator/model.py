@@ -14,7 +14,7 @@ from raydnn.estimator.model_fn import ModelFn, call_model_fn
 from raydnn.inputs.batch import Batch
 from raydnn.model.variable import Variable, assign
 from raydnn.model.variable_store import VariableStore
-from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.checkpoint import VariableReader
 from raydnn.train.hooks.progress import ROWS
 from raydnn.train.hooks.session_run_hook import (
     GLOBAL_STEP,
@@ -84,7 +84,7 @@ class Model:
             self._module = self._replicas.wrap(self._step)
         return spec
 
-    def restore(self, reader: CheckpointReader) -> None:
+    def restore(self, reader: VariableReader) -> None:
         """Take all values from a checkpoint.
 
         Slots that it does not have stay as they are.
@@ -100,6 +100,13 @@ class Model:
         if self._slots is not None:
             self._slots.restore(reader)
         self._context.global_step = reader.global_step
+
+    def set_values(self, values: Mapping[str, NDArray[Any]], global_step: int) -> None:
+        """Take given values of all variables, slots aside."""
+        with torch.no_grad():
+            for name, variable in self._variables.items():
+                assign(variable.tensor, values[name], name, "the given values")
+        self.set_global_step(global_step)
 
     def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
         """Make one update; see `raydnn.train.loop.TrainableModel`."""

@@ -11,7 +11,7 @@ from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.streams import make_reader, resolve_source, unit_map
-from raydnn.estimator.warm_start import WarmStartSettings, warm_start
+from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
 from raydnn.inputs.dataset import Dataset
 from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
 from raydnn.inputs.plan import Cursor
@@ -20,7 +20,7 @@ from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.train.checkpoint import CheckpointReader, CheckpointStore, latest_checkpoint, load_checkpoint
+from raydnn.train.checkpoint import CheckpointReader, CheckpointStore, latest_checkpoint
 from raydnn.train.hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
@@ -97,7 +97,7 @@ class TrainJob:
                 model.restore(restored)
                 logger.info("Restored %s", restored.path)
             elif self.warm_start is not None:
-                warm_start(model, self.warm_start, load_checkpoint(self.warm_start.ckpt_to_initialize_from))
+                warm_start(model, self.warm_start, open_variables(self.warm_start.ckpt_to_initialize_from))
             chief_hooks: list[SessionRunHook] = []
             if replicas.rank == 0:
                 writer = stack.enter_context(EventFileWriter(self.model_dir))

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from raydnn.estimator.model import Model
+from raydnn.export.loader import ExportReader, is_export
 from raydnn.feature_column.vocabulary import read_lines
 from raydnn.model.variable import Variable
-from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.checkpoint import VariableReader, load_checkpoint
 from raydnn.train.hooks.session_run_hook import GLOBAL_STEP
 
 
@@ -132,7 +133,17 @@ def warm_start_settings(value: Any) -> WarmStartSettings | None:
     raise ValueError(f"warm_start_from must be a path or WarmStartSettings; got {value!r}")
 
 
-def warm_start(model: Model, settings: WarmStartSettings, reader: CheckpointReader) -> list[str]:
+def open_variables(path: str) -> VariableReader:
+    """The variables of a model_dir, checkpoint or export; of raydnn or of TensorFlow.
+
+    Raises:
+        NotFoundError: there is none.
+        DataLossError: it is damaged.
+    """
+    return ExportReader(path) if is_export(path) else load_checkpoint(path)
+
+
+def warm_start(model: Model, settings: WarmStartSettings, reader: VariableReader) -> list[str]:
     """Replace initial values of a model by those of an earlier one.
 
     Args:
@@ -165,7 +176,7 @@ def warm_start(model: Model, settings: WarmStartSettings, reader: CheckpointRead
 
 
 def _earlier_value(
-    name: str, shape: tuple[int, ...], settings: WarmStartSettings, reader: CheckpointReader
+    name: str, shape: tuple[int, ...], settings: WarmStartSettings, reader: VariableReader
 ) -> NDArray[Any]:
     earlier = settings.var_name_to_prev_var_name.get(name, name)
     if not reader.has_tensor(earlier):

@@ -82,6 +82,50 @@ class ExportedModel:
         return {"inputs": self.manifest.inputs, "outputs": described}
 
 
+class ExportReader:
+    """The variables of an export, as of a checkpoint; see `raydnn.train.checkpoint.VariableReader`.
+
+    Args:
+        path: of the export.
+
+    Raises:
+        NotFoundError: there is no export.
+        DataLossError: a file is damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.manifest, self._weights = _read(path)
+
+    @property
+    def global_step(self) -> int:
+        return self.manifest.global_step
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        return {name: list(value.shape) for name, value in self._weights.items()}
+
+    def get_variable_to_dtype_map(self) -> dict[str, str]:
+        return {name: str(value.dtype) for name, value in self._weights.items()}
+
+    def has_tensor(self, name: str) -> bool:
+        return name in self._weights
+
+    def get_tensor(self, name: str) -> NDArray[Any]:
+        if name not in self._weights:
+            raise errors.NotFoundError(
+                f"there is no variable '{name}' in {self.path}; it has {', '.join(self._weights)}"
+            )
+        return self._weights[name]
+
+    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
+        return {name: self.get_tensor(name) for name in names}
+
+
+def is_export(path: str) -> bool:
+    """Whether a folder is an export."""
+    return storage.exists(storage.join(path, MANIFEST_FILE))
+
+
 def load(export_dir: str | bytes | PathLike[str]) -> ExportedModel:
     """Load an export.
 
@@ -93,18 +137,26 @@ def load(export_dir: str | bytes | PathLike[str]) -> ExportedModel:
         DataLossError: a file is damaged.
     """
     path = export_dir.decode() if isinstance(export_dir, bytes) else fspath(export_dir)
+    return ExportedModel(path, *_read(path))
+
+
+def _read(path: str) -> tuple[ExportManifest, dict[str, NDArray[Any]]]:
+    """The manifest and the weights of an export, every file checked."""
     url = storage.join(path, MANIFEST_FILE)
-    if not storage.exists(url):
+    if not is_export(path):
         raise errors.NotFoundError(f"{path} is not an export: it has no {MANIFEST_FILE}")
     manifest = ExportManifest.from_json(storage.read_bytes(url), url)
     weights: dict[str, NDArray[Any]] = {}
     for name, digest in manifest.files.items():
-        with storage.local_copy(storage.join(path, name)) as local:
-            if not local.is_file() or sha256(local) != digest:
-                raise errors.DataLossError(f"{path}/{name} is damaged: its bytes do not match {MANIFEST_FILE}")
+        file = storage.join(path, name)
+        if not storage.exists(file):
+            raise errors.DataLossError(f"{file} is missing; the export is incomplete")
+        with storage.local_copy(file) as local:
+            if sha256(local) != digest:
+                raise errors.DataLossError(f"{file} is damaged: its bytes do not match {MANIFEST_FILE}")
             if name == WEIGHTS_FILE:
                 weights = load_file(local)
-    return ExportedModel(path, manifest, weights)
+    return manifest, weights
 
 
 def _as_batch(inputs: Any) -> pa.RecordBatch:

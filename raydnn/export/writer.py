@@ -18,7 +18,7 @@ from raydnn.feature_column.encoder import Encoder
 from raydnn.feature_column.serialize import column_to_json
 from raydnn.model.heads import Head
 from raydnn.model.settings import NetworkSettings
-from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.checkpoint import VariableReader
 from raydnn.train.checkpoint.writer import sha256
 
 MAX_TIMESTAMP_TRIES = 10
@@ -38,7 +38,7 @@ class ExportableModel(Protocol):
 
 def export_model(
     model: ExportableModel,
-    reader: CheckpointReader,
+    reader: VariableReader,
     receiver: ServingInputReceiver,
     export_dir_base: str,
     assets_extra: Mapping[str, str] | None = None,

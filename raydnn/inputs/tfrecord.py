@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from typing import IO, Any
 
@@ -147,12 +148,22 @@ def _next_length(file: IO[bytes], path: str, offset: int) -> int | None:
 
 @contextmanager
 def _open(path: str, compression_type: str) -> Iterator[Any]:
+    """The uncompressed bytes of a file.
+
+    Raises:
+        DataLossError: they cannot be unpacked.
+    """
     system, inner = storage.filesystem(path)
     with system.open(inner, "rb") as file:
-        if compression_type == "GZIP":
-            with gzip.open(file) as unpacked:
-                yield unpacked
-        elif compression_type == "ZLIB":
-            yield pa.input_stream(pa.py_buffer(zlib.decompress(file.read())))
-        else:
-            yield file
+        try:
+            if compression_type == "GZIP":
+                with gzip.open(file) as unpacked:
+                    yield unpacked
+            elif compression_type == "ZLIB":
+                yield BytesIO(zlib.decompress(file.read()))
+            else:
+                yield file
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise errors.DataLossError(
+                f"{path} is damaged, or not compressed as {compression_type}: {error}"
+            ) from error

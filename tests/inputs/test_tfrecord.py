@@ -23,8 +23,7 @@ from raydnn.feature_column import (
     indicator_column,
     numeric_column,
 )
-from raydnn.inputs import tfrecord
-from raydnn.inputs.tfrecord import TFRecordFragments, masked_crc32c, read_records
+from raydnn.inputs.tfrecord import BLOCK_RECORDS, TFRecordFragments, masked_crc32c, read_records
 
 RECORDS = [b"first", b"", b"\x00" * 1000, "zwölf".encode()]
 SPEC = {"n": VarLenFeature("int64")}
@@ -146,14 +145,14 @@ def test_a_length_beyond_the_file_is_refused_without_reading_that_much(tmp_path:
 
 
 @EVERY
-def test_any_rows_of_a_file_can_be_read(compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tfrecord, "BLOCK_RECORDS", 4)
-    path = written(tmp_path, b"".join(map(framed, numbers(0, 10))), compression)
+def test_any_rows_of_a_file_can_be_read(compression: str, tmp_path: Path) -> None:
+    total = BLOCK_RECORDS + 3
+    path = written(tmp_path, b"".join(map(framed, numbers(0, total))), compression)
     fragments = TFRecordFragments.open(path, SPEC, compression)
-    assert fragments.rows == (4, 4, 2)
-    assert values(fragments) == list(range(10))
-    assert fragments.read(1, 1, 3, None).column("n").to_pylist() == [[5], [6]]
-    assert fragments.read(2, 0, 0, None).num_rows == 0
+    assert fragments.rows == (BLOCK_RECORDS, 3)
+    assert values(fragments) == list(range(total))
+    assert fragments.read(1, 1, 3, None).column("n").to_pylist() == [[BLOCK_RECORDS + 1], [BLOCK_RECORDS + 2]]
+    assert fragments.read(0, 5, 5, None).num_rows == 0
     assert fragments.read(0, 0, 2, []).schema.names == []
 
 
@@ -259,7 +258,7 @@ def test_training_from_tfrecord_equals_training_from_arrow(compression: str, tmp
         paths.append(str(path))
     from_files = classifier(tmp_path / "tfrecord")
     # The order of a shuffle depends on the files, so the table is cut like them.
-    for place, half in enumerate(halves):
+    for place in range(len(paths)):
         from_files.train(
             lambda place=place: inputs.from_tfrecord(paths[place], PARSE_SPEC, compression_type=compression, **reading)
         )

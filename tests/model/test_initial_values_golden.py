@@ -2,7 +2,6 @@
 
 import json
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Reading checkpoints, with every byte checked."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from raydnn import errors, storage
 from raydnn.train.checkpoint.manifest import Manifest, StoredVariable
 from raydnn.train.checkpoint.state import MANIFEST_FILE, latest_checkpoint
+from raydnn.train.checkpoint.tensor_bundle import TensorBundleReader, find_tensor_bundle
 from raydnn.train.checkpoint.writer import sha256
 
 
@@ -88,18 +89,50 @@ class CheckpointReader:
         return self.manifest.variables[name]
 
 
-def load_checkpoint(ckpt_dir_or_file: str) -> CheckpointReader:
+class VariableReader(Protocol):
+    """The variables of a checkpoint of any kind."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    @property
+    def global_step(self) -> int:
+        """The step at which it was taken."""
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        """Name -> shape of every variable."""
+
+    def get_variable_to_dtype_map(self) -> dict[str, str]:
+        """Name -> dtype name of every variable."""
+
+    def has_tensor(self, name: str) -> bool:
+        """Whether there is a variable of this name."""
+
+    def get_tensor(self, name: str) -> NDArray[Any]:
+        """The value of a variable."""
+
+    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
+        """The values of several variables."""
+
+
+def load_checkpoint(ckpt_dir_or_file: str) -> VariableReader:
     """Open a checkpoint.
 
     Args:
-        ckpt_dir_or_file: a model_dir, of which the newest is taken, or the folder of one checkpoint.
+        ckpt_dir_or_file: a model_dir, of which the newest is taken, the folder of one checkpoint, or a prefix, folder
+            or SavedModel of TensorFlow.
 
     Raises:
         NotFoundError: there is none.
         DataLossError: it is damaged.
     """
     path = str(ckpt_dir_or_file)
-    return CheckpointReader(latest_checkpoint(path) or path)
+    newest = latest_checkpoint(path)
+    if newest is not None:
+        return CheckpointReader(newest)
+    prefix = find_tensor_bundle(path)
+    return CheckpointReader(path) if prefix is None else TensorBundleReader(prefix)
 
 
 def list_variables(ckpt_dir_or_file: str) -> list[tuple[str, list[int]]]:

@@ -69,9 +69,14 @@ def save_checkpoint(model_dir: str, variables: Mapping[str, ArrayLike], global_s
     if global_step < 0 or (given is not None and int(given) != global_step):
         raise ValueError(f"global_step is {global_step}; the variables say {given}")
     path = write_checkpoint(str(model_dir), arrays, int(global_step))
-    name = path.rsplit("/", 1)[-1]
-    write_state(str(model_dir), [kept for kept in read_state(str(model_dir)) if kept != name] + [name])
+    name_newest(str(model_dir), path)
     return path
+
+
+def name_newest(model_dir: str, path: str) -> None:
+    """Make a checkpoint the newest one in the state file."""
+    name = path.rsplit("/", 1)[-1]
+    write_state(model_dir, [kept for kept in read_state(model_dir) if kept != name] + [name])
 
 
 def sha256(path: Path) -> str:

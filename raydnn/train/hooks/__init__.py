@@ -1,8 +1,10 @@
 """Hooks of the training loop, with TensorFlow's names, order and life cycle."""
 
 from raydnn.train.hooks.checkpoint_saver import CheckpointSaverHook, CheckpointSaverListener
+from raydnn.train.hooks.final_ops import FinalOpsHook
 from raydnn.train.hooks.logging_tensor import LoggingTensorHook
 from raydnn.train.hooks.nan_tensor import NanTensorHook
+from raydnn.train.hooks.profiler import ProfilerHook
 from raydnn.train.hooks.session_run_hook import (
     SessionRunArgs,
     SessionRunContext,
@@ -16,8 +18,10 @@ from raydnn.train.hooks.timer import SecondOrStepTimer
 __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "FinalOpsHook",
     "LoggingTensorHook",
     "NanTensorHook",
+    "ProfilerHook",
     "SecondOrStepTimer",
     "SessionRunArgs",
     "SessionRunContext",

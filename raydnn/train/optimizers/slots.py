@@ -9,7 +9,7 @@ from torch import Tensor
 from raydnn.model.partitioners import slice_rows
 from raydnn.model.tables import TableGroup
 from raydnn.model.variable import Variable, assign
-from raydnn.train.checkpoint.reader import CheckpointReader
+from raydnn.train.checkpoint.reader import VariableReader
 from raydnn.train.optimizers.optimizer import Optimizer, Step
 from raydnn.train.replicas import Replicas
 
@@ -67,7 +67,7 @@ class Slots:
                 yield Variable(slot_name, tensor, trainable=False, num_slices=variable.num_slices)
             dense_place += variable.group is None
 
-    def restore(self, reader: CheckpointReader) -> None:
+    def restore(self, reader: VariableReader) -> None:
         """Take the slots from a checkpoint; those that it does not have stay as they are.
 
         Slots may be stored in another number of slices.
@@ -130,7 +130,7 @@ def _slice_name(name: str, place: int) -> str:
     return f"{variable}/t_{place}/{slot}"
 
 
-def _stored_slices(reader: CheckpointReader, name: str) -> Iterator[str]:
+def _stored_slices(reader: VariableReader, name: str) -> Iterator[str]:
     """The names of a slot's slices in a checkpoint."""
     place = 0
     while reader.has_tensor(part := _slice_name(name, place) if place else name):

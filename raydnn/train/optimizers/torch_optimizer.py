@@ -8,7 +8,7 @@ from torch import Tensor
 
 from raydnn.model.tables import TableGroup
 from raydnn.model.variable import Variable
-from raydnn.train.checkpoint.reader import CheckpointReader
+from raydnn.train.checkpoint.reader import VariableReader
 from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, TrainOp
 from raydnn.train.optimizers.slots import Slots
 from raydnn.train.replicas import Replicas
@@ -62,7 +62,7 @@ class TorchSlots:
                 if isinstance(value, Tensor):
                     yield Variable(f"{name}/t_0/{self._name}/{key}", value, trainable=False)
 
-    def restore(self, reader: CheckpointReader) -> None:
+    def restore(self, reader: VariableReader) -> None:
         """Take the state from a checkpoint, as far as it is there."""
         stored = reader.get_variable_to_shape_map()
         for name, tensor in self._owners:

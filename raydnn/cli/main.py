@@ -23,6 +23,22 @@ def main(
 
 
 @app.command()
+def import_tf(
+    checkpoint: Annotated[str, typer.Argument(help="Prefix or folder of a TensorFlow checkpoint, or a SavedModel.")],
+    model_dir: Annotated[str, typer.Argument(help="Where it goes.")],
+) -> None:
+    """Copy a TensorFlow checkpoint into a model_dir, optimizer state included.
+
+    Example: raydnn import-tf old/model.ckpt-1200 new/model
+    """
+    try:
+        typer.echo(raydnn.import_tf_checkpoint(checkpoint, model_dir))
+    except raydnn.errors.OpError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
 def inspect(model_dir: Annotated[str, typer.Argument(help="A model_dir, or the folder of one checkpoint.")]) -> None:
     """Show the variables of the newest checkpoint.
 

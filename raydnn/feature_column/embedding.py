@@ -119,7 +119,7 @@ def embedding_column(
             itself stays.
         trainable: False keeps the table as it is.
         use_safe_embedding_lookup: True leaves out missing ids and weights that are not positive, and gives zeros to
-            empty rows. False refuses rows that end a batch empty and negative ids.
+            empty rows. False refuses negative ids and keeps all weights.
 
     Raises:
         ValueError: not a categorical column, or a bad dimension, combiner, initializer, or one of the ckpt arguments

@@ -183,7 +183,7 @@ def _check_table_ids(column: EmbeddingColumn, ids: Ids, features: RawFeatures) -
     """Refuse ids that a table has no row for.
 
     Raises:
-        InvalidArgumentError: an id behind the last bucket; without safe lookup a negative one, or an empty last row.
+        InvalidArgumentError: an id behind the last bucket; without safe lookup a negative one.
     """
     buckets = column.categorical_column.num_buckets
     if len(ids.values) and ids.values.max() >= buckets:
@@ -198,10 +198,6 @@ def _check_table_ids(column: EmbeddingColumn, ids: Ids, features: RawFeatures) -
         raise errors.InvalidArgumentError(
             f"column '{column.name}': id {present.values.min()} is negative, "
             "which use_safe_embedding_lookup=False refuses"
-        )
-    if present.offsets is not None and features.num_rows and present.offsets[-1] == present.offsets[-2]:
-        raise errors.InvalidArgumentError(
-            f"column '{column.name}': the last row of a batch has no id, which use_safe_embedding_lookup=False refuses"
         )
 
 

@@ -210,7 +210,10 @@ def _check_oov(key: str, default_value: int | None, num_oov_buckets: int, no_def
 
 def read_lines(path: str) -> list[str]:
     """The lines of a text file without their ends; an unterminated last line counts."""
-    lines = storage.read_bytes(path).decode().split("\n")
+    try:
+        lines = storage.read_bytes(path).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise errors.InvalidArgumentError(f"{path} is no UTF-8 text: {error}") from error
     if lines[-1] == "":
         lines.pop()
     return [line.removesuffix("\r") for line in lines]

@@ -32,3 +32,17 @@ def test_inspect_without_a_checkpoint_says_so_and_fails(tmp_path: Path):
     result = run("inspect", str(tmp_path))
     assert result.returncode == 1
     assert "not a checkpoint" in result.stderr
+
+
+def test_import_tf_copies_a_checkpoint_of_tensorflow(tmp_path: Path):
+    source = Path(__file__).parent.parent / "goldens" / "tf_checkpoints" / "adam_batch_norm"
+    result = run("import-tf", str(source), str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == f"{tmp_path}/model.ckpt-6"
+    assert raydnn.train.load_variable(str(tmp_path), "global_step") == 6
+
+
+def test_import_tf_of_something_else_says_so_and_fails(tmp_path: Path):
+    result = run("import-tf", str(tmp_path), str(tmp_path / "model"))
+    assert result.returncode == 1
+    assert "neither a TensorFlow checkpoint" in result.stderr

@@ -207,9 +207,8 @@ def test_a_too_large_id_is_refused() -> None:
     ("categorical", "values"),
     [(IDS, [[0], []]), (IDS, np.array([0, -1])), (categorical_column_with_hash_bucket("i", 5), np.array(["a", ""]))],
 )
-def test_a_batch_that_ends_with_an_empty_row_is_refused(categorical: Any, values: Any) -> None:
-    with pytest.raises(errors.InvalidArgumentError, match=r"the last row of a batch has no id.*=False refuses"):
-        network_input([unsafe(categorical)], {"i": values})
+def test_an_empty_row_is_zero_wherever_it_stands(categorical: Any, values: Any) -> None:
+    assert network_input([unsafe(categorical)], {"i": values})[1] == [0]
 
 
 def test_a_classifier_trains_alike_with_both_lookups(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ PUBLIC_NAMES = {
         "from_parquet",
         "from_ray",
         "from_tfrecord",
+        "parse_examples",
     ],
     "raydnn.losses": ["Reduction"],
     "raydnn.train": [

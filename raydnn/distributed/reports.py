@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 
 from raydnn.train.hooks.progress import ProgressReport, ProgressSink
 
@@ -81,6 +81,8 @@ def reports_from_workers(sink: ProgressSink | None) -> Iterator[DriverReports]:
             is_last = ended.wait(POLL_SECS)
             try:
                 report, lines = ray.get(mailbox.fetch.remote(), timeout=30)
+            except GetTimeoutError:
+                continue
             except RayError:
                 return
             for name, level, text in lines:

@@ -160,7 +160,8 @@ class Estimator:
             hooks=checked_hooks,
             saving_listeners=listeners,
             warm_start=self._warm_start,
-            max_steps=start_step + steps if steps is not None else max_steps,
+            steps=steps,
+            max_steps=max_steps,
             start_step=start_step,
         )
         get_launcher(self._config).launch(job)
@@ -355,8 +356,8 @@ class Estimator:
         if not is_local and wants_input_context(input_fn):
             return None
         source = call_input_fn(input_fn, ModeKeys.TRAIN, self._params, self._config, InputContext())
-        if isinstance(source, Dataset) and not isinstance(source.source, RayDatasetSource) and not source.plan.num_rows:
-            raise ValueError("the data set of the input_fn has no rows: check its files and filters")
+        if isinstance(source, Dataset) and not isinstance(source.source, RayDatasetSource):
+            _check_has_batches(source)
         return source if is_local or isinstance(source, Dataset) else None
 
     def _check_writable(self) -> None:
@@ -394,6 +395,17 @@ class Estimator:
         exported = load(path)
         run.log_export(Path(path), exported.signature_json(), step=exported.manifest.global_step)
         run.finish()
+
+
+def _check_has_batches(dataset: Dataset) -> None:
+    if dataset.plan.batches_per_epoch:
+        return
+    if not dataset.plan.num_rows:
+        raise ValueError("the data set of the input_fn has no rows: check its files and filters")
+    raise ValueError(
+        f"the data set of the input_fn has {dataset.plan.num_rows} rows, fewer than its batch_size "
+        f"{dataset.batch_size}, and drop_remainder leaves them out"
+    )
 
 
 def _temporary_folder() -> str:

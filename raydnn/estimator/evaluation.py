@@ -1,14 +1,13 @@
 """Evaluating and predicting, in this process."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raydnn import errors, storage
+from raydnn import storage
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.streams import open_local_stream
@@ -135,29 +134,26 @@ def predict(
     try:
         with normal_end():
             start(session, all_hooks)
-        for batch in _until_out_of_range(stream.batches):
-            with normal_end():
+            for batch in stream.batches:
                 session.run_step(batch, all_hooks)
-            predictions = select_keys(predicted.pop(), predict_keys)
-            if not yield_single_examples:
-                yield predictions
-            elif isinstance(predictions, dict):
-                _check_rows(predictions)
-                for row in range(batch.num_rows):
-                    yield {key: value[row] for key, value in predictions.items()}
-            else:
-                yield from predictions
-            if session.should_stop():
-                break
+                yield from _items(select_keys(predicted.pop(), predict_keys), batch.num_rows, yield_single_examples)
+                if session.should_stop():
+                    break
     finally:
         stream.close()
     finish(session, all_hooks)
 
 
-def _until_out_of_range(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The batches up to an OutOfRangeError of the input, which is a normal end."""
-    with suppress(errors.OutOfRangeError):
-        yield from batches
+def _items(predictions: Any, num_rows: int, yield_single_examples: bool) -> Iterator[Any]:
+    """What one batch of predictions yields."""
+    if not yield_single_examples:
+        yield predictions
+    elif isinstance(predictions, dict):
+        _check_rows(predictions)
+        for row in range(num_rows):
+            yield {key: value[row] for key, value in predictions.items()}
+    else:
+        yield from predictions
 
 
 def select_keys(predictions: Any, predict_keys: Any) -> Any:

@@ -121,7 +121,7 @@ class Model:
             loss, total_weight = self._replicas.all_sum(torch.stack([spec.loss, weight.to(spec.loss)])).tolist()
         self._slots.apply(spec.train_op.optimizer, self.global_step, self._replicas)
         self._context.global_step += 1
-        known: dict[str, Any] = {LOSS: np.float32(loss), ROWS: batch.global_rows}
+        known: dict[str, Any] = {LOSS: np.float32(loss), f"{LOSS}:0": np.float32(loss), ROWS: batch.global_rows}
         if SUMMARY in fetches:
             known[SUMMARY] = _summary(loss, total_weight, spec)
         return known | self.fetch(fetches - set(known), spec.predictions)
@@ -157,7 +157,7 @@ class Model:
             elif name in of_batch:
                 values[name] = _to_numpy(of_batch[name])
             else:
-                there = ", ".join(sorted({LOSS, GLOBAL_STEP, *known, *of_batch}))
+                there = ", ".join(sorted({GLOBAL_STEP, *known, *of_batch}))
                 raise ValueError(f"there is nothing to fetch under the name '{name}'; known are {there}")
         return values
 

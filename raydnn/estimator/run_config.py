@@ -39,8 +39,7 @@ class RunConfig:
         use_gpu: whether each worker has a GPU.
         resources_per_worker: Ray resources of each worker; None is one CPU (and one GPU with use_gpu).
         max_failures: how often the workers are restarted from the last checkpoint after one has died.
-        storage: where Ray Train keeps its own state; None is a folder in model_dir, or in the temporary folder if
-            model_dir is remote.
+        storage: where Ray Train keeps its own state while it runs; None is a folder in model_dir.
         tracking: 'mlflow' or MLflowSettings to track the run with MLflow; None for TensorBoard alone.
         input_engine: what reads and encodes ahead: 'auto', 'inline', 'thread' or 'ray_data'. It never changes a batch.
         progress: whether training draws a progress line in the terminal.

@@ -63,6 +63,8 @@ def open_local_stream(
     reader = make_reader(model_fn, mode)
     source = call_input_fn(input_fn, mode, params, config, InputContext())
     with_label = mode != ModeKeys.PREDICT
+    if isinstance(source, Dataset):
+        source = source.with_seed(config.tf_random_seed or 0)
     source = resolve_source(source, reader.preparer, with_label)
     if not with_label and isinstance(source, Dataset):
         source = without_label(source)

@@ -49,6 +49,7 @@ class TrainJob:
         seed: of initial values and dropout, the same for all workers.
         hooks, saving_listeners: of the user; each worker has its own copy.
         warm_start: what to take from an earlier model where model_dir has no checkpoint, or None.
+        steps: how many steps to make, or None.
         max_steps: global step at which to stop, or None.
         start_step: global step at which the call begins.
     """
@@ -63,6 +64,7 @@ class TrainJob:
     hooks: Sequence[SessionRunHook]
     saving_listeners: Sequence[CheckpointSaverListener]
     warm_start: WarmStartSettings | None
+    steps: int | None
     max_steps: int | None
     start_step: int
 
@@ -71,7 +73,7 @@ class TrainJob:
         """How many steps this call will make, as far as that is known."""
         from_input = self.source.num_batches if isinstance(self.source, Dataset) else None
         from_limit = None if self.max_steps is None else self.max_steps - self.start_step
-        known = [steps for steps in (from_input, from_limit) if steps is not None]
+        known = [steps for steps in (from_input, from_limit, self.steps) if steps is not None]
         return min(known) if known else None
 
     def run(self, replicas: Replicas, sink: ProgressSink | None) -> None:
@@ -103,14 +105,17 @@ class TrainJob:
                 writer = stack.enter_context(EventFileWriter(self.model_dir))
                 chief_hooks = [*self._saver_hooks(), *spec.training_chief_hooks]
                 chief_hooks += self._reporting_hooks(writer, sink, stack)
-            hooks = [*chief_hooks, *self._hooks(), *spec.training_hooks]
+            # After a restart of its workers a call still counts its steps from where it began.
+            first_step = model.global_step if restored is None else self.start_step
+            hooks = [*chief_hooks, *self._hooks(replicas.rank == 0, first_step), *spec.training_hooks]
             train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint)
 
     def _source(self, replicas: Replicas) -> Input:
-        if self.source is not None:
-            return self.source
-        context = InputContext(replicas.size, replicas.rank, replicas.size)
-        return call_input_fn(self.input_fn, ModeKeys.TRAIN, self.params, self.config, context)
+        source = self.source
+        if source is None:
+            context = InputContext(replicas.size, replicas.rank, replicas.size)
+            source = call_input_fn(self.input_fn, ModeKeys.TRAIN, self.params, self.config, context)
+        return source.with_seed(self.seed) if isinstance(source, Dataset) else source
 
     def _cursor(self, source: Input, restored: CheckpointReader | None) -> Cursor | None:
         """Where the input goes on: after what this very call has trained on before its workers were restarted."""
@@ -121,11 +126,12 @@ class TrainJob:
             return None
         return Cursor.from_json({name: value for name, value in position.items() if name != "data"})
 
-    def _hooks(self) -> list[SessionRunHook]:
-        """The hooks of every replica, in TensorFlow's order."""
-        hooks = [*self.hooks]
-        if self.max_steps is not None:
-            hooks.append(StopAtStepHook(last_step=self.max_steps))
+    def _hooks(self, is_chief: bool, first_step: int) -> list[SessionRunHook]:
+        """The hooks of every replica, in TensorFlow's order; only the chief saves checkpoints."""
+        hooks = [hook for hook in self.hooks if is_chief or not isinstance(hook, CheckpointSaverHook)]
+        last_step = self.max_steps if self.steps is None else first_step + self.steps
+        if last_step is not None:
+            hooks.append(StopAtStepHook(last_step=last_step))
         hooks.append(NanTensorHook())
         if self.config.log_step_count_steps is not None:
             hooks.append(log_loss_and_step(self.config.log_step_count_steps))

@@ -98,10 +98,6 @@ class Encoder:
             columns.append(self.weight)
         return tuple(sorted({key for column in columns for key in column.feature_keys}))
 
-    def without_label(self) -> "Encoder":
-        """The encoder for prediction, which reads neither label nor weight."""
-        return Encoder(self.columns)
-
     def encode(self, features: pa.RecordBatch, labels: pa.Array | None = None) -> pa.RecordBatch:
         """Encode a batch.
 

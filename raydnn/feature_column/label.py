@@ -49,6 +49,8 @@ class LabelEncoder:
             InvalidArgumentError: a label outside the classes, an unknown string, or a wrong number of rows.
         """
         flat = self._flat(labels, num_rows)
+        if not len(flat):
+            return np.empty(0, self._dtype)
         dtype = arrow_dtype_name(flat.type)
         if flat.null_count:
             row = int(np.argmax(flat.is_null().to_numpy(zero_copy_only=False)))

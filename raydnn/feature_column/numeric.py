@@ -46,7 +46,8 @@ class NumericColumn(ValueColumn):
 
     def encode_dense(self, features: RawFeatures) -> NDArray[np.float32]:
         raw = self._read(features)
-        if self.normalizer_fn is not None:
+        # A function of the user's need not know what to do without rows.
+        if self.normalizer_fn is not None and features.num_rows:
             raw = np.asarray(self.normalizer_fn(raw))
         rows = features.num_rows
         if raw.size != rows * self.width:

@@ -1,13 +1,14 @@
 """From the arrays that people hand over to Arrow columns."""
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raydnn.feature_column.dtypes import is_list
 from raydnn.feature_column.raw_features import SPARSE_MARK, missing_feature
 from raydnn.inputs.sparse_tensor import SparseTensor
 
@@ -64,36 +65,69 @@ def array_to_arrow(value: Any, what: str) -> pa.Array:
         return value
     if isinstance(value, SparseTensor):
         return value.to_arrow()
-    if _is_torch(value):
-        value = value.detach().cpu().numpy()
     try:
+        if _is_torch(value):
+            value = _torch_to_numpy(value)
         if isinstance(value, np.ndarray):
             return _numpy_to_arrow(value, what)
         if isinstance(value, list | tuple):
-            return _list_to_arrow(list(value))
-        if hasattr(value, "to_numpy"):  # a pandas Series
-            return pa.Array.from_pandas(value)
-        if np.ndim(value) == 0:
-            raise ValueError(f"{what} is a single value ({value!r}); give one value for each row")
+            return list_to_arrow(value)
+        if hasattr(value, "to_numpy"):
+            return _series_to_arrow(value)
         return _numpy_to_arrow(np.asarray(value), what)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, TypeError) as error:
         raise ValueError(f"{what} cannot be read as a column: {error}") from error
+
+
+def labels_to_arrow(labels: Any) -> pa.Array:
+    """Labels as an Arrow array, [rows] or a fixed-size list of each row's.
+
+    Raises:
+        ValueError: a SparseTensor, or what `array_to_arrow` refuses.
+    """
+    if isinstance(labels, SparseTensor):
+        raise ValueError("labels must be dense, [rows] or [rows, 1]; got a SparseTensor")
+    if isinstance(labels, list | tuple) and len(labels) and np.ndim(labels[0]):
+        labels = np.asarray(labels)
+    return array_to_arrow(labels, "labels")
+
+
+def list_to_arrow(values: Sequence[Any]) -> pa.Array:
+    """A list, or a list of lists, as an Arrow array; Python's floats become float32, as in TensorFlow."""
+    plain = [_torch_to_numpy(value) if _is_torch(value) else value for value in values]
+    array = pa.array([value.tolist() if isinstance(value, np.ndarray | np.generic) else value for value in plain])
+    is_python = not any(isinstance(value, np.ndarray | np.generic) for value in plain)
+    if is_python and pa.types.is_float64(array.type):
+        return array.cast(pa.float32())
+    if is_python and is_list(array.type) and pa.types.is_float64(array.type.value_type):
+        return array.cast(pa.list_(pa.float32()))
+    return array
+
+
+def _series_to_arrow(series: Any) -> pa.Array:
+    """A pandas Series; NaN stays what it is in a column of floats, and is a missing value elsewhere."""
+    if getattr(series.dtype, "kind", None) == "f" and isinstance(series.dtype, np.dtype):
+        return pa.array(series.to_numpy())
+    array = pa.Array.from_pandas(series)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _numpy_to_arrow(values: NDArray[Any], what: str) -> pa.Array:
     if values.ndim == 0:
         raise ValueError(f"{what} is a single value ({values!r}); give one value for each row")
     flat = np.ascontiguousarray(values).reshape(-1)
-    array = pa.array(flat.tolist() if flat.dtype.kind in "USO" else flat)
+    if flat.dtype.kind in "iuf":
+        flat = flat.astype(flat.dtype.newbyteorder("="), copy=False)
+    array = pa.array(flat if flat.dtype.kind in "iufbM" else flat.tolist())
     for size in reversed(values.shape[1:]):
         array = pa.FixedSizeListArray.from_arrays(array, size)
     return array
 
 
-def _list_to_arrow(values: list[Any]) -> pa.Array:
-    if values and all(isinstance(value, np.ndarray | np.generic) for value in values):
-        values = [value.tolist() for value in values]
-    return pa.array(values)
+def _torch_to_numpy(tensor: Any) -> NDArray[Any]:
+    tensor = tensor.detach().cpu()
+    # NumPy has no bfloat16.
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
 def _is_torch(value: Any) -> bool:

@@ -1,16 +1,16 @@
 """Data sets that an input_fn may return: rows with a known order, which any number of workers can share."""
 
-import secrets
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from raydnn.inputs.arrays import array_to_arrow, features_to_arrow
-from raydnn.inputs.fragments import Fragments, ParquetFragments, TableFragments, digest
+from raydnn.inputs.arrays import features_to_arrow, labels_to_arrow
+from raydnn.inputs.fragments import Fragments, ParquetFragments, TableFragments
 from raydnn.inputs.plan import Plan
 from raydnn.inputs.tfrecord import TFRecordFragments
 
@@ -41,7 +41,7 @@ class Dataset:
         batch_size: rows in a global batch.
         num_epochs: how often to go through the rows; None is without end.
         shuffle: whether each epoch has an order of its own.
-        seed: of those orders.
+        seed: of those orders; None takes the run's.
         drop_remainder: whether an epoch's short last batch is left out.
     """
 
@@ -50,7 +50,7 @@ class Dataset:
     batch_size: int = 128
     num_epochs: int | None = 1
     shuffle: bool = False
-    seed: int = 0
+    seed: int | None = None
     drop_remainder: bool = False
 
     @property
@@ -67,12 +67,12 @@ class Dataset:
     @cached_property
     def plan(self) -> Plan:
         """The order of the rows."""
-        return Plan(self.fragments.rows, self.batch_size, self.shuffle, self.seed, drop_remainder=self.drop_remainder)
+        rows, seed = self.fragments.rows, self.seed or 0
+        return Plan(rows, self.batch_size, self.shuffle, seed, self.drop_remainder)
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the data or the order does."""
-        return digest([self.fragments.fingerprint, self.plan.fingerprint])
+    def with_seed(self, seed: int) -> "Dataset":
+        """The data set with a seed where it has none."""
+        return self if self.seed is not None else replace(self, seed=seed)
 
     @property
     def num_batches(self) -> int | None:
@@ -96,10 +96,10 @@ def _dataset(
     return Dataset(
         source=source,
         label=label,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
+        batch_size=operator.index(batch_size),
+        num_epochs=num_epochs if num_epochs is None else operator.index(num_epochs),
         shuffle=shuffle,
-        seed=secrets.randbits(32) if seed is None else seed,
+        seed=seed if seed is None else operator.index(seed),
         drop_remainder=drop_remainder,
     )
 
@@ -122,7 +122,7 @@ def from_arrow(
         batch_size: rows in a global batch, which all workers share.
         num_epochs: how often to go through the rows; None is without end.
         shuffle: whether each epoch has an order of its own.
-        seed: of those orders; None draws one.
+        seed: of those orders; None takes the run's `tf_random_seed`.
         drop_remainder: whether an epoch's short last batch is left out.
 
     Raises:
@@ -157,7 +157,7 @@ def from_numpy(
     table = pa.Table.from_batches([features_to_arrow(features)])
     label = None
     if labels is not None:
-        column = array_to_arrow(labels, "labels")
+        column = labels_to_arrow(labels)
         if len(column) != table.num_rows:
             raise ValueError(f"labels have {len(column)} rows, features have {table.num_rows}")
         table = table.append_column(LABEL_COLUMN, column)
@@ -177,7 +177,7 @@ def from_pandas(
 ) -> Dataset:
     """Rows of a pandas DataFrame; its index is not a feature. The arguments are those of `from_arrow`."""
     return from_arrow(
-        pa.Table.from_pandas(frame, preserve_index=False),
+        pa.Table.from_batches([features_to_arrow({str(name): frame[name] for name in frame.columns})]),
         label=label,
         batch_size=batch_size,
         num_epochs=num_epochs,

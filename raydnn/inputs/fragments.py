@@ -131,7 +131,7 @@ def find_files(paths: str | Sequence[str], suffix: str) -> list[str]:
         # Workers may have another working directory.
         path = inner if storage.is_local(str(path)) else str(path)
         if system.isdir(inner):
-            names = [name for name in storage.list_folder(path) if suffix in name]
+            names = [name for name in storage.list_folder(path) if suffix in name and not name.startswith((".", "_"))]
             if not names:
                 raise FileNotFoundError(f"the folder {path} holds no *{suffix} file")
             found += [storage.join(path, name) for name in names]

@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from raydnn.inputs.dataset import Dataset, from_ray
@@ -44,11 +45,9 @@ class GivenBatches:
 
     Attributes:
         items: (features, labels or None).
-        is_endless: whether one batch is given again and again.
     """
 
     items: Iterable[tuple[Any, Any]]
-    is_endless: bool = False
 
 
 Input = Dataset | GivenBatches
@@ -88,9 +87,9 @@ def as_input(returned: Any) -> Input:
         features, labels = returned
         if _is_ray_dataset(features):
             return from_ray(features, label=labels)
-        return GivenBatches(_forever((features, labels)), is_endless=True)
+        return GivenBatches(_forever((features, labels)))
     if isinstance(returned, Mapping):
-        return GivenBatches(_forever((returned, None)), is_endless=True)
+        return GivenBatches(_forever((returned, None)))
     if isinstance(returned, Iterable):
         return GivenBatches(_split(returned))
     raise ValueError(
@@ -100,7 +99,9 @@ def as_input(returned: Any) -> Input:
 
 
 def _parameters(function: InputFn) -> set[str]:
-    return set(inspect.signature(function).parameters)
+    """The arguments that a function still takes: those that a `functools.partial` has given are the user's."""
+    bound = set(function.keywords) if isinstance(function, partial) else set()
+    return set(inspect.signature(function).parameters) - bound
 
 
 def _forever(item: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:

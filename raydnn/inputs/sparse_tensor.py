@@ -44,7 +44,12 @@ class SparseTensor:
         rows: NDArray[np.int64] = np.asarray(self.indices)[:, 0]
         num_rows = int(np.asarray(self.dense_shape)[0])
         offsets = np.searchsorted(rows, np.arange(num_rows + 1))
-        values = self.values if isinstance(self.values, pa.Array) else pa.array(np.asarray(self.values).tolist())
-        if isinstance(self.values, np.ndarray) and self.values.dtype.kind in "iufb":
-            values = pa.array(self.values)
+        values = self.values
+        if isinstance(values, list | tuple):
+            values = pa.array(values)
+            # Python's floats become float32, as in TensorFlow.
+            values = values.cast(pa.float32()) if pa.types.is_float64(values.type) else values
+        elif not isinstance(values, pa.Array):
+            values = np.asarray(values)
+            values = pa.array(values if values.dtype.kind in "iufb" else values.tolist())
         return pa.LargeListArray.from_arrays(pa.array(offsets), values)

@@ -1,21 +1,19 @@
 """Streams of batches for one replica: cut from a data set by plan, or from batches that the user made."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from raydnn.inputs.arrays import array_to_arrow, concat_batches, features_to_arrow
+from raydnn.inputs.arrays import concat_batches, features_to_arrow, labels_to_arrow
 from raydnn.inputs.batch import Batch, ToTensors
 from raydnn.inputs.dataset import Dataset, check_label
 from raydnn.inputs.input_fn import Input
 from raydnn.inputs.ordered_map import Prefetch, map_in_thread, map_inline
 from raydnn.inputs.plan import Cursor, EpochPlan, Unit
 from raydnn.inputs.prepare import Preparer
-from raydnn.inputs.sparse_tensor import SparseTensor
 
 PREFETCHED_BATCHES = 2
 
@@ -89,6 +87,9 @@ def planned_batches(
         One batch for each global batch, also where the replica's part of it is empty.
     """
     plan = dataset.plan
+    if not plan.batches_per_epoch:
+        # An endless pass over no batch would never come back.
+        return
     first = cursor or Cursor(0, 0, plan.fingerprint)
     plan.check(first)
     epochs = count(first.epoch) if dataset.num_epochs is None else range(first.epoch, dataset.num_epochs)
@@ -129,7 +130,7 @@ def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader, is_own_shard
     """
     for features, labels in items:
         raw = features_to_arrow(features, reader.preparer.feature_keys)
-        columns = None if labels is None else _labels_to_arrow(labels)
+        columns = None if labels is None else labels_to_arrow(labels)
         global_rows = raw.num_rows
         if not is_own_shard and reader.num_ranks > 1:
             start = reader.rank * global_rows // reader.num_ranks
@@ -139,14 +140,6 @@ def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader, is_own_shard
         yield reader.batch(reader.preparer.prepare(raw, columns), global_rows)
 
 
-def _labels_to_arrow(labels: Any) -> pa.Array:
-    if isinstance(labels, SparseTensor):
-        raise ValueError("labels must be dense, [rows] or [rows, 1]; got a SparseTensor")
-    if isinstance(labels, list) and labels and isinstance(labels[0], list | tuple):
-        labels = np.asarray(labels)
-    return array_to_arrow(labels, "labels")
-
-
 @dataclass(frozen=True, eq=False)
 class InputStream:
     """The input of one replica.
@@ -154,13 +147,11 @@ class InputStream:
     Attributes:
         batches: made ahead by a thread, down to the tensors.
         empty: a batch without rows.
-        num_batches: how many there are, or None where that is not known.
         data_fingerprint: of the data set, or None.
     """
 
     batches: Iterator[Batch]
     empty: Batch
-    num_batches: int | None
     data_fingerprint: str | None
     _prefetch: Prefetch[Batch]
 
@@ -182,27 +173,29 @@ def open_stream(
         source: what the input_fn returned.
         reader: of the replica.
         map_units: engine that loads units of a data set ahead.
-        is_own_shard: whether given batches are meant for this replica alone.
+        is_own_shard: whether the input is meant for this replica alone.
         cursor: where a data set goes on; None is the start.
 
     Raises:
         ValueError: the input is empty and only its data could have told the model's variables.
     """
+    fingerprint = None
+    rows = reader.preparer.empty()
+    empty = None if rows is None else reader.batch(rows, 0)
     if isinstance(source, Dataset):
-        made = planned_batches(source, reader, map_units, cursor)
-        num_batches, fingerprint = source.num_batches, source.fragments.fingerprint
+        of_shard = replace(reader, rank=0, num_ranks=1) if is_own_shard else reader
+        made = planned_batches(source, of_shard, map_units, cursor)
+        fingerprint = source.fragments.fingerprint
     else:
         made = given_batches(source.items, reader, is_own_shard)
-        num_batches, fingerprint = None, None
     ahead = Prefetch(made, PREFETCHED_BATCHES)
-    batches: Iterator[Batch] = ahead
-    rows = reader.preparer.empty()
-    if rows is None:
-        first = next(batches, None)
-        if first is None:
-            raise ValueError("the input has no batch, and this model makes its variables from the first one")
-        rows, batches = first.rows.slice(0, 0), chain([first], batches)
-    return InputStream(batches, reader.batch(rows, 0), num_batches, fingerprint, ahead)
+    if empty is not None:
+        return InputStream(ahead, empty, fingerprint, ahead)
+    first = next(ahead, None)
+    if first is None:
+        raise ValueError("the input has no batch, and this model makes its variables from the first one")
+    empty = reader.batch(first.rows.slice(0, 0), 0)
+    return InputStream(chain([first], ahead), empty, fingerprint, ahead)
 
 
 def local_engine(engine: str) -> UnitMap:

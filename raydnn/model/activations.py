@@ -21,6 +21,7 @@ _BY_NAME: dict[str, Activation] = {
     "tanh": torch.tanh,
     "softplus": F.softplus,
     "softsign": F.softsign,
+    "log_softmax": partial(F.log_softmax, dim=-1),
     "softmax": partial(F.softmax, dim=-1),
     "swish": F.silu,
     "silu": F.silu,

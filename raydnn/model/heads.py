@@ -39,7 +39,7 @@ class Head(ABC):
             raise ValueError(f"loss_reduction must not be {Reduction.NONE!r}: training needs one number")
         self.n_classes = n_classes
         self.loss_reduction = loss_reduction
-        self.label_vocabulary = None if label_vocabulary is None else tuple(map(str, label_vocabulary))
+        self.label_vocabulary = None if label_vocabulary is None else tuple(map(_class_name, label_vocabulary))
         names = self.label_vocabulary or tuple(str(place) for place in range(n_classes))
         self._class_names = np.array([name.encode() for name in names], dtype=object)
 
@@ -85,6 +85,12 @@ class Head(ABC):
             "all_class_ids": all_ids.expand(rows, -1),
             "all_classes": np.broadcast_to(names, (rows, len(names))),
         }
+
+
+def _class_name(name: Any) -> str:
+    if not isinstance(name, str | bytes):
+        raise ValueError(f"label_vocabulary must hold strings; got {name!r}")
+    return name.decode() if isinstance(name, bytes) else name
 
 
 class BinaryHead(Head):

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Sequence
 from math import ceil, prod
 
+import numpy as np
+
+from raydnn.feature_column.dtypes import dtype_name
+
 Partitioner = Callable[..., list[int]]
 """(shape, dtype=...) -> number of slices along each axis, of which at most one is above 1."""
-
-_FLOAT_BYTES = 4
 
 
 def fixed_size_partitioner(num_shards: int, axis: int = 0) -> Partitioner:
     """As many slices as asked for, at most one a row: min(num_shards, size of the axis)."""
 
     def partition(shape: Sequence[int], dtype: object = "float32") -> list[int]:
+        _check_axis(shape, axis)
         return _along(shape, axis, min(num_shards, shape[axis]))
 
     return partition
@@ -30,9 +33,8 @@ def min_max_variable_partitioner(
     """
 
     def partition(shape: Sequence[int], dtype: object = "float32") -> list[int]:
-        if axis >= len(shape):
-            raise ValueError(f"axis {axis} is not one of the shape {tuple(shape)}")
-        total_bytes = prod(shape) * _FLOAT_BYTES
+        _check_axis(shape, axis)
+        total_bytes = prod(shape) * _element_bytes(dtype, bytes_per_string_element)
         return _along(shape, axis, max(1, min(shape[axis], max_partitions, ceil(total_bytes / min_slice_size))))
 
     return partition
@@ -50,12 +52,23 @@ def variable_axis_size_partitioner(
         raise ValueError(f"max_shard_bytes ({max_shard_bytes}) and max_shards ({max_shards}) must be 1 or more")
 
     def partition(shape: Sequence[int], dtype: object = "float32") -> list[int]:
-        row_bytes = prod(shape) // max(shape[axis], 1) * _FLOAT_BYTES
+        _check_axis(shape, axis)
+        row_bytes = prod(shape) // max(shape[axis], 1) * _element_bytes(dtype, bytes_per_string_element)
         rows = max(1, max_shard_bytes // max(row_bytes, 1))
         slices = ceil(shape[axis] / rows)
         return _along(shape, axis, slices if max_shards is None else min(slices, max_shards))
 
     return partition
+
+
+def _check_axis(shape: Sequence[int], axis: int) -> None:
+    if axis >= len(shape):
+        raise ValueError(f"axis {axis} is not one of the shape {tuple(shape)}")
+
+
+def _element_bytes(dtype: object, bytes_per_string_element: int) -> int:
+    name = dtype_name(dtype)
+    return bytes_per_string_element if name == "string" else np.dtype(name).itemsize
 
 
 def slice_rows(num_rows: int, num_slices: int) -> list[tuple[int, int]]:

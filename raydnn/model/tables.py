@@ -2,7 +2,7 @@
 
 All tables of one dimension lie below each other in one matrix. A step looks up the unique rows of all columns at
 once, and its backward pass leaves the summed gradient of those rows in the group, where the optimizer finds it:
-no gradient has the size of a table. `RowSource` is the seam behind which a table may live elsewhere.
+no gradient has the size of a table.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raydnn import errors
 from raydnn.model.batch import RowIds
 
 _COMBINER_POWER = {"sum": 0, "mean": 1, "sqrtn": 2}
@@ -103,11 +102,7 @@ class TableGroup:
 
         Returns:
             For each use float32 [num_rows, dimension]; a row without ids is zero.
-
-        Raises:
-            InvalidArgumentError: an id is not below the number of rows of its table.
         """
-        self._check_ids(uses, batch_ids)
         bags = _Bags.gather(uses, batch_ids, num_rows, self.first_rows, self.weight.device)
         unique, inverse, order, starts = _unique(bags.ids)
         rows = self.weight.index_select(0, unique)
@@ -119,16 +114,6 @@ class TableGroup:
             read, inverse, order, starts, bags.bag, bags.offsets, bags.coefficients
         )
         return list(pooled.view(len(uses), num_rows, self.dimension))
-
-    def _check_ids(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds]) -> None:
-        """Refuse ids that would reach into the next table of the matrix."""
-        too_large = [(batch_ids[use.ids].values >= self.tables[use.table].num_rows).any() for use in uses]
-        if bool(torch.stack(too_large).any()):
-            use = next(use for use, found in zip(uses, too_large, strict=True) if found)
-            raise errors.InvalidArgumentError(
-                f"column '{use.column_name}' has the id {int(batch_ids[use.ids].values.max())}, but its table has "
-                f"{self.tables[use.table].num_rows} rows; mend the data, or the size or default_value of the column"
-            )
 
     def take_gradient(self) -> RowGradient | None:
         """The row gradient of the last backward pass, once; None if no row was touched."""

@@ -17,6 +17,7 @@ from tensorboardX.proto.tensor_pb2 import TensorProto
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboardX.record_writer import RecordWriter
 
+from raydnn import storage
 from raydnn.errors import DataLossError, InvalidArgumentError
 from raydnn.inputs.tfrecord import read_records
 from raydnn.tracking.histogram import make_histogram
@@ -32,7 +33,8 @@ class EventFileWriter:
     Values are buffered; `flush` puts them on disk. To be used from one thread.
 
     Args:
-        logdir: folder of the file; made if missing.
+        logdir: folder of the file; made if missing. Event files grow by appending, which object stores cannot: for a
+            folder that is not local nothing is written, and a warning says so.
         filename_suffix: text after the host in the file's name.
 
     Example:
@@ -41,7 +43,10 @@ class EventFileWriter:
     """
 
     def __init__(self, logdir: str | Path, filename_suffix: str = "") -> None:
-        self._logdir = Path(logdir)
+        self._logdir = Path(storage.filesystem(str(logdir))[1])
+        self._is_local = storage.is_local(str(logdir))
+        if not self._is_local:
+            _logger.warning("No event files are written into %s, which is not a local folder", logdir)
         self._filename_suffix = filename_suffix
         self._records: Any = None
         self._closed = False
@@ -115,6 +120,8 @@ class EventFileWriter:
     def _add(self, value: Any, step: int) -> None:
         if self._closed:
             raise ValueError(f"the event file writer of {self._logdir} is closed")
+        if not self._is_local:
+            return
         if self._records is None:
             self._records = RecordWriter(str(self._claim_file()))
             self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))

@@ -1,6 +1,7 @@
 """Learning rates that change with the step: TensorFlow's nine schedules.
 
-In these formulas g is the global step before the update (0 for the first one) and n is decay_steps.
+In these formulas g is the global step before the update (0 for the first one) and n is decay_steps. Every `name`
+is accepted for likeness.
 """
 
 import math
@@ -30,30 +31,44 @@ class Schedule:
 LearningRate = float | Schedule | Callable[[], Any]
 
 
-def learning_rate_at(learning_rate: LearningRate, global_step: int) -> float:
-    """The value of a learning rate at a step."""
-    if isinstance(learning_rate, Schedule):
-        return float(learning_rate.at(global_step))
-    return float(learning_rate() if callable(learning_rate) else learning_rate)
+def made_schedule(learning_rate: LearningRate) -> Schedule:
+    """A learning rate of any kind as a schedule; a callable is called now, once."""
+    made = learning_rate() if callable(learning_rate) else learning_rate
+    return made if isinstance(made, Schedule) else Schedule(lambda _: float(made))
 
 
 def exponential_decay(
-    learning_rate: float, global_step: Any, decay_steps: float, decay_rate: float, staircase: bool = False
-) -> Schedule:
+    learning_rate: float,
+    global_step: Any,
+    decay_steps: float,
+    decay_rate: float,
+    staircase: bool = False,
+    name: str | None = None,
+) -> LearningRate:
     """lr * decay_rate ^ (g / n); staircase rounds g / n down."""
     return _schedule(global_step, lambda g: learning_rate * decay_rate ** _periods(g, decay_steps, staircase))
 
 
 def natural_exp_decay(
-    learning_rate: float, global_step: Any, decay_steps: float, decay_rate: float, staircase: bool = False
-) -> Schedule:
+    learning_rate: float,
+    global_step: Any,
+    decay_steps: float,
+    decay_rate: float,
+    staircase: bool = False,
+    name: str | None = None,
+) -> LearningRate:
     """lr * exp(-decay_rate * g / n); staircase rounds g / n down."""
     return _schedule(global_step, lambda g: learning_rate * math.exp(-decay_rate * _periods(g, decay_steps, staircase)))
 
 
 def inverse_time_decay(
-    learning_rate: float, global_step: Any, decay_steps: float, decay_rate: float, staircase: bool = False
-) -> Schedule:
+    learning_rate: float,
+    global_step: Any,
+    decay_steps: float,
+    decay_rate: float,
+    staircase: bool = False,
+    name: str | None = None,
+) -> LearningRate:
     """lr / (1 + decay_rate * g / n); staircase rounds g / n down."""
     return _schedule(global_step, lambda g: learning_rate / (1 + decay_rate * _periods(g, decay_steps, staircase)))
 
@@ -65,7 +80,8 @@ def polynomial_decay(
     end_learning_rate: float = 0.0001,
     power: float = 1.0,
     cycle: bool = False,
-) -> Schedule:
+    name: str | None = None,
+) -> LearningRate:
     """(lr - end) * (1 - min(g, n) / n) ^ power + end; with cycle, n is stretched to n * ceil(g / n)."""
 
     def at(g: int) -> float:
@@ -78,7 +94,9 @@ def polynomial_decay(
     return _schedule(global_step, at)
 
 
-def piecewise_constant(x: Any, boundaries: Sequence[int], values: Sequence[float]) -> Schedule:
+def piecewise_constant(
+    x: Any, boundaries: Sequence[int], values: Sequence[float], name: str | None = None
+) -> LearningRate:
     """values[i] for boundaries[i - 1] < g <= boundaries[i]: a boundary belongs to the piece on its left.
 
     Args:
@@ -97,7 +115,9 @@ def piecewise_constant(x: Any, boundaries: Sequence[int], values: Sequence[float
     return _schedule(x, lambda g: values[int(np.searchsorted(boundaries, g, side="left"))])
 
 
-def cosine_decay(learning_rate: float, global_step: Any, decay_steps: float, alpha: float = 0.0) -> Schedule:
+def cosine_decay(
+    learning_rate: float, global_step: Any, decay_steps: float, alpha: float = 0.0, name: str | None = None
+) -> LearningRate:
     """lr * ((1 - alpha) * 0.5 * (1 + cos(pi * min(g, n) / n)) + alpha)."""
 
     def at(g: int) -> float:
@@ -114,7 +134,8 @@ def cosine_decay_restarts(
     t_mul: float = 2.0,
     m_mul: float = 1.0,
     alpha: float = 0.0,
-) -> Schedule:
+    name: str | None = None,
+) -> LearningRate:
     """Cosine decay that begins again, each period t_mul times longer and its start m_mul times lower.
 
     With f the fraction of the current period and i its number:
@@ -141,7 +162,8 @@ def linear_cosine_decay(
     num_periods: float = 0.5,
     alpha: float = 0.0,
     beta: float = 0.001,
-) -> Schedule:
+    name: str | None = None,
+) -> LearningRate:
     """lr * ((alpha + 1 - u) * 0.5 * (1 + cos(2 pi num_periods u)) + beta), u = min(g, n) / n."""
 
     def at(g: int) -> float:
@@ -160,7 +182,8 @@ def noisy_linear_cosine_decay(
     num_periods: float = 0.5,
     alpha: float = 0.0,
     beta: float = 0.001,
-) -> Schedule:
+    name: str | None = None,
+) -> LearningRate:
     """Linear cosine decay with noise of variance initial_variance / (1 + g)^variance_decay added to 1 - u.
 
     The noise of a step is always the same, so that a resumed run and all workers agree.
@@ -183,11 +206,10 @@ def _cosine(num_periods: float, part: float) -> float:
     return 0.5 * (1 + math.cos(2 * math.pi * num_periods * part))
 
 
-def _schedule(global_step: Any, at: Callable[[int], float]) -> Schedule:
-    """A schedule over the global step, or over a number that is given in its place."""
+def _schedule(global_step: Any, at: Callable[[int], float]) -> LearningRate:
+    """A schedule over the global step, or its value for a number that is given in its place."""
     if global_step is None:
         raise ValueError("global_step must be given: raydnn.train.get_global_step()")
     if isinstance(global_step, GlobalStep):
         return Schedule(at)
-    fixed = at(int(global_step))
-    return Schedule(lambda _: fixed)
+    return float(at(int(global_step)))

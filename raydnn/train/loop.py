@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from raydnn import errors
 from raydnn.inputs.batch import Batch
+from raydnn.train.hooks.progress import ROWS
 from raydnn.train.hooks.session_run_hook import (
+    LOSS,
     SessionRunArgs,
     SessionRunContext,
     SessionRunHook,
@@ -61,13 +63,16 @@ class LoopSession:
         self._stop_requested = False
         self._data_fingerprint = data_fingerprint
         self._batch: Batch | None = None
+        self._of_step: dict[str, Any] = {}
 
     @property
     def global_step(self) -> int:
         return self._model.global_step
 
     def run(self, fetches: Any) -> Any:
-        return fill(fetches, self._model.fetch(set(fetched_names(fetches))))
+        names = set(fetched_names(fetches))
+        of_step = {name: self._of_step[name] for name in names & set(self._of_step) & {LOSS, ROWS}}
+        return fill(fetches, of_step | self._model.fetch(names - set(of_step)))
 
     def request_stop(self) -> None:
         self._stop_requested = True
@@ -99,6 +104,7 @@ class LoopSession:
             if args is not None and (args.feed_dict is not None or args.options is not None):
                 raise ValueError(f"{type(hook).__name__}: feed_dict and options of SessionRunArgs must be None")
         values = self._step(batch, set(fetched_names(fetches)))
+        self._of_step = values
         for hook, fetch in zip(hooks, fetches, strict=True):
             hook.after_run(context, SessionRunValues(fill(fetch, values)))
         if context.stop_requested:
@@ -160,10 +166,17 @@ def _run_steps(
     replicas: Replicas,
 ) -> None:
     while True:
-        batch = None if session.should_stop() else next(batches, None)
+        batch = None
+        if not session.should_stop():
+            with suppress(errors.OutOfRangeError):
+                batch = next(batches, None)
         has_batch, stop = replicas.any(batch is not None, session.should_stop())
         if stop:
             session.request_stop()
         if stop or not has_batch:
             return
-        session.run_step(empty if batch is None else batch, hooks)
+        try:
+            session.run_step(empty if batch is None else batch, hooks)
+        except (errors.OutOfRangeError, StopIteration):
+            # The others must hear of it, or they would wait for this replica.
+            session.request_stop()

@@ -270,13 +270,6 @@ def test_labels_and_weights_stand_beside_the_features() -> None:
     assert encoder.feature_keys == ("w", "x")
 
 
-def test_without_label_neither_label_nor_weight_is_read() -> None:
-    encoder = encoder_of(numeric_column("x"), label=LabelEncoder("binary", 2), weight=example_weight_column("w"))
-    for_prediction = encoder.without_label()
-    assert for_prediction.feature_keys == ("x",)
-    assert for_prediction.encode(pa.RecordBatch.from_pydict({"x": [1.0]})).schema.names == ["dense"]
-
-
 def test_an_encoder_passes_on_what_labels_and_features_are_refused_for() -> None:
     encoder = encoder_of(numeric_column("x"), label=LabelEncoder("binary", 2))
     batch = pa.RecordBatch.from_pydict({"x": [1.0]})

@@ -77,7 +77,6 @@ def test_only_a_function_that_declares_input_context_makes_its_own_shard(
 def test_one_batch_is_given_again_and_again(returned: Any, expected: tuple[Any, Any]) -> None:
     source = as_input(returned)
     assert isinstance(source, GivenBatches)
-    assert source.is_endless
     assert list(islice(source.items, 3)) == [expected] * 3
 
 
@@ -93,7 +92,6 @@ def test_one_batch_is_given_again_and_again(returned: Any, expected: tuple[Any, 
 def test_an_iterator_gives_its_batches_once(items: list[Any], expected: list[Any]) -> None:
     source = as_input(iter(items))
     assert isinstance(source, GivenBatches)
-    assert not source.is_endless
     assert list(source.items) == expected
 
 

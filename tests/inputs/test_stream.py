@@ -222,9 +222,8 @@ def test_sparse_labels_are_refused() -> None:
 
 
 def test_an_open_stream_gives_its_batches_and_an_empty_one(parquet: str) -> None:
-    for dataset, num_batches in [(dataset_of(parquet), 13), (dataset_of(parquet, num_epochs=None), None)]:
+    for dataset in [dataset_of(parquet), dataset_of(parquet, num_epochs=None)]:
         stream = open_stream(dataset, raw_reader())
-        assert stream.num_batches == num_batches
         assert stream.data_fingerprint == dataset.fragments.fingerprint
         assert (stream.empty.num_rows, stream.empty.features["row"].shape) == (0, (0,))
         assert rows_of(next(stream.batches)) == list(range(8))
@@ -233,7 +232,7 @@ def test_an_open_stream_gives_its_batches_and_an_empty_one(parquet: str) -> None
 
 def test_the_batch_that_tells_a_raw_models_layout_is_not_lost() -> None:
     stream = open_stream(as_input(numbered_batches(2, 3)), raw_reader())
-    assert (stream.num_batches, stream.data_fingerprint) == (None, None)
+    assert stream.data_fingerprint is None
     assert [rows_of(batch) for batch in stream.batches] == [[0, 1], [2, 3, 4]]
 
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raydnn import errors
 from raydnn.model.batch import RowIds
 from raydnn.model.tables import Table, TableGroup, TableUse, _Pool, _unique, sum_rows
 
@@ -342,14 +341,6 @@ def test_a_batch_in_which_every_id_is_missing_gives_zeros() -> None:
     gradient = group.take_gradient()
     assert gradient is not None
     assert not gradient.values.any()
-
-
-@pytest.mark.parametrize("table", [0, 1])
-@pytest.mark.parametrize("ids", [RowIds(torch.tensor([0, 2])), row_ids([[0, 1], [-1, 2]])])
-def test_an_id_beyond_its_table_is_refused_and_not_read_from_the_next(table: int, ids: RowIds) -> None:
-    group = group_of([2, 2])
-    with pytest.raises(errors.InvalidArgumentError, match="'word' has the id 2, but its table has 2 rows"):
-        group.lookup([TableUse("word", table, 0, "mean")], [ids], 2)
 
 
 # --- Sums by row

@@ -12,7 +12,7 @@ import raydnn
 from raydnn import train
 from raydnn.feature_column import numeric_column
 from raydnn.train import get_global_step
-from raydnn.train.learning_rate import Schedule, learning_rate_at
+from raydnn.train.learning_rate import Schedule, made_schedule
 
 STEPS = [0, 1, 2, 3, 9, 10, 11, 19, 20, 21, 29, 30, 31, 59, 60, 69, 70, 71, 99, 100, 101, 1000, 123_457]
 BASE = 0.3
@@ -86,7 +86,7 @@ def test_a_schedule_equals_its_formula_at_every_step(
 ) -> None:
     made = schedule(BASE, get_global_step(), *arguments)
     for step in STEPS:
-        found = learning_rate_at(made, step)
+        found = made_schedule(made).at(step)
         # Where a period begins, rounding may put a restart one step's height apart; none of these steps does so.
         np.testing.assert_allclose(found, formula(step, *arguments), rtol=1e-9, atol=1e-15, err_msg=f"step {step}")
 
@@ -96,8 +96,8 @@ def test_a_number_in_the_place_of_the_step_gives_its_value_for_good(
     schedule: Callable[..., Schedule], formula: Callable[..., float], arguments: tuple[Any, ...]
 ) -> None:
     made = schedule(BASE, 11, *arguments)
-    assert learning_rate_at(made, 0) == learning_rate_at(made, 999)
-    np.testing.assert_allclose(learning_rate_at(made, 0), formula(11, *arguments), rtol=1e-9)
+    assert made_schedule(made).at(0) == made_schedule(made).at(999)
+    np.testing.assert_allclose(made_schedule(made).at(0), formula(11, *arguments), rtol=1e-9)
 
 
 def test_arguments_have_tensorflows_names() -> None:
@@ -128,7 +128,7 @@ def test_arguments_have_tensorflows_names() -> None:
             beta=0.0,
         ),
     ]
-    assert [learning_rate_at(schedule, 0) for schedule in made] == [1.0] * 9
+    assert [made_schedule(schedule).at(0) for schedule in made] == [1.0] * 9
 
 
 @pytest.mark.parametrize(
@@ -136,15 +136,15 @@ def test_arguments_have_tensorflows_names() -> None:
 )
 def test_a_boundary_belongs_to_the_piece_on_its_left(step: int, value: float) -> None:
     made = train.piecewise_constant(get_global_step(), [5, 10], [1.0, 0.5, 0.1])
-    assert learning_rate_at(made, step) == value
+    assert made_schedule(made).at(step) == value
 
 
 @pytest.mark.parametrize("boundaries", [[], (5,), [np.int32(5)], np.array([5, 6])])
 def test_any_integers_may_be_boundaries(boundaries: Any) -> None:
     values = [1.0, 0.5, 0.1][: len(boundaries) + 1]
     made = train.piecewise_constant(get_global_step(), boundaries, values)
-    assert learning_rate_at(made, 5) == 1.0
-    assert learning_rate_at(made, 100) == values[-1]
+    assert made_schedule(made).at(5) == 1.0
+    assert made_schedule(made).at(100) == values[-1]
 
 
 @pytest.mark.parametrize(("boundaries", "values"), [([5], [1.0]), ([5, 6], [1.0, 0.5]), ([], []), ([5], [1, 2, 3])])
@@ -185,12 +185,12 @@ def noisy(variance: float, decay: float = 0.55) -> Schedule:
 def test_without_variance_the_noisy_schedule_is_the_plain_one() -> None:
     for step in STEPS:
         expected = linear_cosine(step, 1000, 2.0, 0.1, 0.01)
-        np.testing.assert_allclose(learning_rate_at(noisy(0.0), step), expected, rtol=1e-9)
+        np.testing.assert_allclose(made_schedule(noisy(0.0)).at(step), expected, rtol=1e-9)
 
 
 def test_the_noise_of_a_step_is_always_the_same_and_that_of_others_another() -> None:
-    values = [learning_rate_at(noisy(1.0), step) for step in range(1, 50)]
-    assert values == [learning_rate_at(noisy(1.0), step) for step in range(1, 50)]
+    values = [made_schedule(noisy(1.0)).at(step) for step in range(1, 50)]
+    assert values == [made_schedule(noisy(1.0)).at(step) for step in range(1, 50)]
     assert len(set(values)) == 49
 
 
@@ -198,10 +198,10 @@ def test_the_noise_of_a_step_is_always_the_same_and_that_of_others_another() -> 
 def test_the_noise_has_the_deviation_of_its_formula(variance: float, decay: float) -> None:
     draws = []
     for step in range(2000):
-        plain = learning_rate_at(noisy(0.0), step)
+        plain = made_schedule(noisy(0.0)).at(step)
         half_cosine = 0.5 * (1 + math.cos(2 * math.pi * 2.0 * min(step, 1000) / 1000))
         if half_cosine > 1e-3:
-            noise = (learning_rate_at(noisy(variance, decay), step) - plain) / (BASE * half_cosine)
+            noise = (made_schedule(noisy(variance, decay)).at(step) - plain) / (BASE * half_cosine)
             draws.append(noise / math.sqrt(variance / (1 + step) ** decay))
     assert abs(np.mean(draws)) < 0.1
     assert 0.93 < np.std(draws) < 1.07

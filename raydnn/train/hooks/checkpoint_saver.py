@@ -41,11 +41,14 @@ class CheckpointSaverHook(SessionRunHook):
         checkpoint_dir: the model_dir.
         save_secs: seconds between checkpoints.
         save_steps: steps between checkpoints.
+        saver, scaffold: of TensorFlow's runtime; must be None.
+        checkpoint_basename: must be 'model.ckpt'.
         listeners: called around every save.
+        save_graph_def: accepted for likeness.
         store: keeps the checkpoints; None makes one for checkpoint_dir with the default retention.
 
     Raises:
-        ValueError: both or neither of save_secs and save_steps are given.
+        ValueError: both or neither of save_secs and save_steps are given, or something of TensorFlow's runtime.
     """
 
     def __init__(
@@ -53,9 +56,18 @@ class CheckpointSaverHook(SessionRunHook):
         checkpoint_dir: str,
         save_secs: float | None = None,
         save_steps: int | None = None,
+        saver: None = None,
+        checkpoint_basename: str = "model.ckpt",
+        scaffold: None = None,
         listeners: Sequence[CheckpointSaverListener] | None = None,
+        save_graph_def: bool = True,
+        *,
         store: CheckpointStore | None = None,
     ) -> None:
+        if saver is not None or scaffold is not None:
+            raise ValueError("saver and scaffold must be None: give the model_dir's own store, or nothing")
+        if checkpoint_basename != "model.ckpt":
+            raise ValueError(f"checkpoint_basename must be 'model.ckpt'; got {checkpoint_basename!r}")
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._store = store or CheckpointStore(checkpoint_dir)
         self._listeners = list(listeners or ())

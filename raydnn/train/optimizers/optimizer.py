@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from raydnn.train.learning_rate import LearningRate, learning_rate_at
+from raydnn.train.learning_rate import LearningRate
 
 Tensors = Sequence[Tensor]
 
@@ -44,7 +44,7 @@ class Optimizer(ABC):
     """An update rule with TensorFlow's arithmetic.
 
     Args:
-        learning_rate: a number, a schedule, or a callable without arguments that is evaluated at each step.
+        learning_rate: a number, a schedule, or a callable without arguments that gives one when the model is built.
         name: prefix of the slots' names.
 
     Attributes:
@@ -86,10 +86,6 @@ class Optimizer(ABC):
             gradients: of the same shapes.
             slots: one list for each slot, each of the same shapes.
         """
-
-    def learning_rate_at(self, global_step: int) -> float:
-        """The learning rate of the update that follows `global_step`."""
-        return learning_rate_at(self.learning_rate, global_step)
 
     def minimize(self, loss: Tensor, global_step: Any = None) -> TrainOp:
         """The step that reduces a loss.

@@ -10,6 +10,7 @@ from raydnn.model.partitioners import slice_rows
 from raydnn.model.tables import TableGroup
 from raydnn.model.variable import Variable, assign
 from raydnn.train.checkpoint.reader import VariableReader
+from raydnn.train.learning_rate import made_schedule
 from raydnn.train.optimizers.optimizer import Optimizer, Step
 from raydnn.train.replicas import Replicas
 
@@ -29,6 +30,7 @@ class Slots:
     """
 
     def __init__(self, optimizer: Optimizer, variables: Iterable[Variable], scope: str = "") -> None:
+        self._learning_rate = made_schedule(optimizer.learning_rate)
         self._names = optimizer.slot_names
         self._variables = [variable for variable in variables if variable.trainable]
         if not self._variables:
@@ -86,7 +88,7 @@ class Slots:
     def apply(self, optimizer: Optimizer, global_step: int, replicas: Replicas) -> None:
         """Update all trainable variables from the gradients of the last backward pass, and forget those."""
         scalars = {name: float(scalar) for name, scalar in self._scalars.items()}
-        step = Step(optimizer.learning_rate_at(global_step), scalars)
+        step = Step(float(self._learning_rate.at(global_step)), scalars)
         with torch.no_grad():
             self._apply_dense(optimizer, step)
             for place, group in enumerate(self._groups):

@@ -58,6 +58,7 @@ PUBLIC_NAMES = {
         "classifier_parse_example_spec",
         "experimental",
         "export",
+        "inputs",
         "train_and_evaluate",
     ],
     "raydnn.estimator.export": ["ServingInputReceiver", "build_raw_serving_input_receiver_fn"],

@@ -1,6 +1,6 @@
 """Estimators, under TensorFlow's names."""
 
-from raydnn.estimator import experimental, export
+from raydnn.estimator import experimental, export, inputs
 from raydnn.estimator.dnn_classifier import DNNClassifier
 from raydnn.estimator.estimator import Estimator
 from raydnn.estimator.estimator_spec import EstimatorSpec
@@ -28,5 +28,6 @@ __all__ = [
     "classifier_parse_example_spec",
     "experimental",
     "export",
+    "inputs",
     "train_and_evaluate",
 ]

@@ -1,7 +1,8 @@
 """Where rows come from: pieces of known size that can be read in any order."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,11 +64,19 @@ class TableFragments:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One row group of a Parquet file."""
+    """One row group of a Parquet file.
+
+    Attributes:
+        path: of the file.
+        place: within the file.
+        rows: number of rows.
+        strings: the columns of strings.
+    """
 
     path: str
     place: int
     rows: int
+    strings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,10 @@ class ParquetFragments:
             system, inner = storage.filesystem(path)
             info = system.info(inner)
             marks += [path, str(info["size"]), str(info.get("mtime") or info.get("ETag") or "")]
-            metadata = _open(path).metadata
-            sizes = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
-            groups += [RowGroup(path, place, size) for place, size in enumerate(sizes)]
+            with _open(path) as file:
+                strings = tuple(field.name for field in file.schema_arrow if pa.types.is_string(field.type))
+                sizes = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+            groups += [RowGroup(path, place, size, strings) for place, size in enumerate(sizes)]
         return cls(tuple(groups), digest(["parquet", *marks]))
 
     @property
@@ -107,10 +117,9 @@ class ParquetFragments:
 
     def read(self, fragment: int, start: int, stop: int, columns: Sequence[str] | None) -> pa.RecordBatch:
         group = self.row_groups[fragment]
-        strings = [field.name for field in _open(group.path).schema_arrow if pa.types.is_string(field.type)]
-        file = _open(group.path, read_dictionary=strings)
-        wanted = None if columns is None else _present(file.schema_arrow, columns)
-        table = file.read_row_group(group.place, columns=wanted, use_threads=False)
+        with _open(group.path, group.strings) as file:
+            wanted = None if columns is None else _present(file.schema_arrow, columns)
+            table = file.read_row_group(group.place, columns=wanted, use_threads=False)
         return table_to_batch(table.slice(start, stop - start))
 
 
@@ -142,10 +151,12 @@ def find_files(paths: str | Sequence[str], suffix: str) -> list[str]:
     return sorted(found)
 
 
-def _open(path: str, read_dictionary: Sequence[str] = ()) -> pq.ParquetFile:
+@contextmanager
+def _open(path: str, read_dictionary: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
     system, inner = storage.filesystem(path)
-    source: Any = inner if storage.is_local(path) else system.open(inner, "rb")
-    return pq.ParquetFile(source, read_dictionary=list(read_dictionary))
+    with ExitStack() as stack:
+        source: Any = inner if storage.is_local(path) else stack.enter_context(system.open(inner, "rb"))
+        yield stack.enter_context(pq.ParquetFile(source, read_dictionary=list(read_dictionary)))
 
 
 def _present(schema: pa.Schema, columns: Sequence[str]) -> list[str]:

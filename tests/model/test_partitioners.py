@@ -189,3 +189,19 @@ def test_partitioning_does_not_change_what_is_learned(tmp_path: Path) -> None:
         train(estimator, 3)
         found.append(estimator.get_variable_value(TABLE))
     np.testing.assert_array_equal(*found)
+
+
+def test_slices_that_are_given_with_all_rows_are_cut(tmp_path: Path) -> None:
+    column = embedding_column(categorical_column_with_identity("i", 7), 2)
+    settings = {"hidden_units": [2], "feature_columns": [column], "config": raydnn.RunConfig(tf_random_seed=1)}
+    partitioner = raydnn.fixed_size_partitioner(2)
+    estimator = raydnn.DNNClassifier(model_dir=tmp_path / "a", input_layer_partitioner=partitioner, **settings)
+    estimator.train(lambda: ({"i": np.array([0, 6])}, [0, 1]), steps=1)
+    values = {name: estimator.get_variable_value(name) for name in estimator.get_variable_names()}
+    table = "dnn/input_from_feature_columns/input_layer/i_embedding/embedding_weights"
+    slots = [f"{table}/t_{place}/Adagrad" for place in range(2)]
+    whole = np.concatenate([values[name] for name in slots])
+    raydnn.train.save_checkpoint(str(tmp_path / "b"), values | dict.fromkeys(slots, whole), 1)
+    again = raydnn.DNNClassifier(model_dir=tmp_path / "b", input_layer_partitioner=partitioner, **settings)
+    again.train(lambda: ({"i": np.array([0])}, [0]), steps=1)
+    np.testing.assert_array_equal(again.get_variable_value(slots[1]), values[slots[1]])

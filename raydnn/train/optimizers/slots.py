@@ -1,9 +1,11 @@
 """The slots of an optimizer beside the variables they belong to, and the update of both."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from raydnn.model.partitioners import slice_rows
@@ -81,8 +83,9 @@ class Slots:
             for whole in self._whole():
                 names = list(_stored_slices(reader, whole.name))
                 if names:
-                    parts = reader.get_tensors(names)
-                    value = np.concatenate([parts[name] for name in names]) if len(names) > 1 else parts[names[0]]
+                    found = reader.get_tensors(names)
+                    parts = [found[name] for name in names]
+                    value = parts[0] if len(parts) == 1 else _joined(parts, len(whole.tensor))
                     assign(whole.tensor, value, whole.name, reader.path)
 
     def apply(self, optimizer: Optimizer, global_step: int, replicas: Replicas) -> None:
@@ -140,6 +143,13 @@ def _stored_slices(reader: VariableReader, name: str) -> Iterator[str]:
         if _SLICE_0 not in name:
             return
         place += 1
+
+
+def _joined(parts: list[NDArray[Any]], num_rows: int) -> NDArray[Any]:
+    """The rows of all slices; a slice may be given by its own rows or, as TensorFlow names its shape, in full."""
+    if all(len(part) == num_rows for part in parts):
+        parts = [part[start:stop] for part, (start, stop) in zip(parts, slice_rows(num_rows, len(parts)), strict=True)]
+    return np.concatenate(parts)
 
 
 def _like(tensors: Iterable[Tensor], value: float) -> list[Tensor]:

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, cast
 
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.training import TrainJob
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start_settings
+from raydnn.export.loader import load
 from raydnn.export.writer import ExportableModel, export_model
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
@@ -386,10 +388,6 @@ class Estimator:
         run.finish()
 
     def _track_export(self, path: str) -> None:
-        from pathlib import Path
-
-        from raydnn.export.loader import load
-
         assert isinstance(self._config.tracking, MLflowSettings)
         run = MlflowRun(self.model_dir, self._config.tracking)
         exported = load(path)

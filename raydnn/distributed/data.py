@@ -76,7 +76,10 @@ def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True
             wanted = [name for name in names if name in keys or name == label]
             source = source.select_columns(wanted)
         encoded = source.map_batches(
-            _Encode(preparer, label, failure), batch_format="pyarrow", batch_size=None, zero_copy_batch=True
+            _KeepsFailure(_Encode(preparer, label), failure),
+            batch_format="pyarrow",
+            batch_size=None,
+            zero_copy_batch=True,
         ).materialize()
         refs = encoded.to_arrow_refs()
         rows = ray.get([_num_rows.remote(ref) for ref in refs])
@@ -86,19 +89,29 @@ def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True
 
 @dataclass(frozen=True)
 class _Encode:
-    """Encodes one block; keeps what it raises under a key for the driver."""
+    """Encodes one block."""
 
     preparer: Preparer
     label: str | None
-    failure: bytes
 
     def __call__(self, block: pa.Table) -> pa.Table:
+        rows = table_to_batch(block)
+        labels = rows.column(self.label) if self.label is not None else None
+        return pa.Table.from_batches([self.preparer.prepare(rows, labels)])
+
+
+@dataclass(frozen=True)
+class _KeepsFailure:
+    """What a task does with a block; what it raises is kept under a key for the driver."""
+
+    function: Callable[[Any], pa.Table]
+    key: bytes
+
+    def __call__(self, block: Any) -> pa.Table:
         try:
-            rows = table_to_batch(block)
-            labels = rows.column(self.label) if self.label is not None else None
-            return pa.Table.from_batches([self.preparer.prepare(rows, labels)])
+            return self.function(block)
         except Exception as error:
-            internal_kv._internal_kv_put(self.failure, ray.cloudpickle.dumps(error), namespace=_FAILURES)
+            internal_kv._internal_kv_put(self.key, ray.cloudpickle.dumps(error), namespace=_FAILURES)
             raise
 
 
@@ -127,22 +140,26 @@ def map_in_ray_data(load: Callable[[Unit], pa.RecordBatch], units: Iterable[Unit
     if not planned:
         return
     ensure_ray()
+    failure = uuid.uuid4().bytes
     places = ray.data.from_items(list(range(len(planned))), override_num_blocks=len(planned))
-    with own_errors(), _quiet_and_ordered(places.context):
-        loaded = places.map_batches(_LoadUnits(load, planned), batch_format="numpy", batch_size=1)
-        rows: list[pa.RecordBatch] = []
-        held = 0
-        remaining = iter(planned)
-        unit = next(remaining)
-        # Ray Data may merge and split blocks: what it gives is cut again at the units' known sizes.
-        for block in loaded.iter_batches(batch_format="pyarrow", batch_size=None):
-            rows.append(table_to_batch(block))
+    with own_errors(), _failures_kept(failure), _quiet_and_ordered(places.context):
+        task = _KeepsFailure(_LoadUnits(load, planned), failure)
+        loaded = places.map_batches(task, batch_format="numpy", batch_size=1)
+        blocks = map(table_to_batch, loaded.iter_batches(batch_format="pyarrow", batch_size=None))
+        yield from _cut_at(blocks, [unit.num_rows for unit in planned])
+
+
+def _cut_at(blocks: Iterator[pa.RecordBatch], sizes: Iterable[int]) -> Iterator[pa.RecordBatch]:
+    """Rows cut again at the units' known sizes: Ray Data may merge and split blocks."""
+    rows: list[pa.RecordBatch] = []
+    held = 0
+    for size in sizes:
+        while held < size:
+            rows.append(next(blocks))
             held += rows[-1].num_rows
-            while unit is not None and held >= unit.num_rows:
-                whole = concat_batches(rows)
-                yield whole.slice(0, unit.num_rows)
-                rows, held = [whole.slice(unit.num_rows)], held - unit.num_rows
-                unit = next(remaining, None)  # type: ignore[assignment]
+        whole = concat_batches(rows)
+        yield whole.slice(0, size)
+        rows, held = [whole.slice(size)], held - size
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,10 @@ def _as_int64(words: list[str], where: str, dtype: str) -> list[int]:
 
 
 def _repeated(words: Sequence[Any]) -> Any:
-    """The first word that was there before."""
+    """The first word that was there before, None if all differ."""
     seen: set[Any] = set()
-    return next(word for word in words if word in seen or seen.add(word))  # type: ignore[func-returns-value]
+    for word in words:
+        if word in seen:
+            return word
+        seen.add(word)
+    return None

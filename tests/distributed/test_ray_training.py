@@ -167,6 +167,14 @@ def test_the_ray_data_engine_gives_the_batches_of_the_thread(tmp_path: Path):
     assert losses["ray_data"] == losses["inline"]
 
 
+def test_the_ray_data_engine_raises_what_a_reader_raises(tmp_path: Path):
+    table = make_table(100).set_column(4, "label", pa.array([0] * 99 + [2]))
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=50)
+    estimator = classifier(tmp_path / "model", None, config={"input_engine": "ray_data"})
+    with pytest.raises(raydnn.errors.InvalidArgumentError, match="label 2 in row 49 is out of range"):
+        estimator.train(lambda: raydnn.inputs.from_parquet(str(tmp_path / "rows.parquet"), label="label"))
+
+
 def test_a_killed_worker_is_replaced_and_the_numbers_stay_the_same(tmp_path: Path):
     table = make_table()
 

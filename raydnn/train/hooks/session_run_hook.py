@@ -10,8 +10,6 @@ LOSS = "loss"
 GLOBAL_STEP = "global_step"
 SUMMARY = "summary"
 
-Fetches = str | list["Fetches"] | tuple["Fetches", ...] | dict[str, "Fetches"]
-
 
 @dataclass(frozen=True)
 class SessionRunArgs:

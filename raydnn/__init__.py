@@ -12,7 +12,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raydnn import errors, estimator, export, feature_column, initializers, inputs, losses, train
+    from raydnn import (
+        errors,
+        estimator,
+        export,
+        feature_column,
+        initializers,
+        inputs,
+        layers,
+        losses,
+        metrics,
+        summary,
+        train,
+    )
     from raydnn.estimator import DNNClassifier, Estimator, EstimatorSpec, ModeKeys, RunConfig
     from raydnn.inputs import SparseTensor
     from raydnn.model.partitioners import (
@@ -46,8 +58,11 @@ __all__ = [
     "import_tf_checkpoint",
     "initializers",
     "inputs",
+    "layers",
     "losses",
+    "metrics",
     "min_max_variable_partitioner",
+    "summary",
     "train",
     "variable_axis_size_partitioner",
 ]

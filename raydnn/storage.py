@@ -1,6 +1,7 @@
 """Files and folders on any fsspec file system; what is written appears whole or not at all."""
 
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -56,6 +57,48 @@ def remove_folder(url: str) -> None:
         system.rm(path, recursive=True)
 
 
+def discard_folder(url: str) -> None:
+    """Remove a folder, if it is there, so that a part of it is never found under its name.
+
+    If the process dies meanwhile, `remove_leftovers` finds what is left. On an object store this is `remove_folder`.
+    """
+    system, path = filesystem(url)
+    folder = Path(path)
+    if not isinstance(system, LocalFileSystem):
+        remove_folder(url)
+    elif folder.exists():
+        temporary = _temporary(folder)
+        folder.rename(temporary)
+        shutil.rmtree(temporary)
+
+
+def remove_leftovers(url: str, names: str) -> None:
+    """Remove what killed processes left of files and folders that they were writing or discarding.
+
+    What was replaced goes back to its place if nothing has taken it. Nobody else may be writing these names meanwhile.
+    An object store has no leftovers.
+
+    Args:
+        url: of the folder to search.
+        names: regular expression for the names that were written or discarded.
+    """
+    system, path = filesystem(url)
+    if not isinstance(system, LocalFileSystem):
+        return
+    leftover = re.compile(rf"({names})\.tmp-[0-9a-f]{{8}}(-replaced)?")
+    for name in list_folder(url):
+        match = leftover.fullmatch(name)
+        if match is None:
+            continue
+        found, place = Path(path, name), Path(path, match[1])
+        if match[2] and not place.exists():
+            found.rename(place)
+        elif found.is_dir():
+            shutil.rmtree(found, ignore_errors=True)
+        else:
+            found.unlink(missing_ok=True)
+
+
 def write_bytes(url: str, content: bytes) -> None:
     """Write a file; a reader finds the old content or the new one, nothing between."""
     system, path = filesystem(url)
@@ -63,15 +106,15 @@ def write_bytes(url: str, content: bytes) -> None:
         system.pipe_file(path, content)
         return
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+    temporary = _temporary(Path(path))
     try:
-        with open(temporary, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -120,8 +163,7 @@ def local_copy(url: str) -> Iterator[Path]:
 @contextmanager
 def _renamed_folder(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:8]
-    temporary = final.with_name(f"{final.name}.tmp-{mark}")
+    temporary = _temporary(final)
     temporary.mkdir()
     try:
         yield temporary
@@ -129,7 +171,7 @@ def _renamed_folder(final: Path) -> Iterator[Path]:
             _sync(file)
         _sync(temporary)
         if final.exists():
-            replaced = final.with_name(f"{final.name}.tmp-{mark}-replaced")
+            replaced = temporary.with_name(f"{temporary.name}-replaced")
             final.rename(replaced)
             temporary.rename(final)
             shutil.rmtree(replaced)
@@ -139,6 +181,11 @@ def _renamed_folder(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _temporary(path: Path) -> Path:
+    """A free name beside a file or folder; `remove_leftovers` knows its form."""
+    return path.with_name(f"{path.name}.tmp-{uuid.uuid4().hex[:8]}")
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A model that counts, hooks that write down what they see, and a loop to run both in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ class CountingModel:
         self.losses = losses
         self.global_step = global_step
 
-    def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
+    def train(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
         self.global_step += 1
         loss = float(self.global_step) if self.losses is None else self.losses[self.global_step - 1]
         summary = Summary({"loss": loss}, {"w": np.array([loss], np.float32)})
@@ -30,6 +30,9 @@ class CountingModel:
     def fetch(self, names: set[str]) -> dict[str, Any]:
         values = {"global_step": np.int64(self.global_step), **self.checkpoint_values()}
         return {name: values[name] for name in names}
+
+    def load(self, name: str, value: Any) -> None:
+        raise KeyError(name)
 
     def checkpoint_values(self) -> dict[str, np.ndarray]:
         return {"w": np.array([self.global_step], np.float32)}

@@ -98,6 +98,44 @@ def test_a_removed_folder_is_gone_with_all_in_it(root: str) -> None:
     assert not storage.exists(url)
 
 
+def test_a_discarded_folder_is_gone_with_all_in_it(root: str) -> None:
+    url = storage.join(root, "model.ckpt-1")
+    fill(url, {"manifest.json": b"{}", "deep/weights": b"1"})
+    storage.discard_folder(url)
+    storage.discard_folder(url)
+    assert storage.list_folder(root) == []
+
+
+def test_leftovers_go_and_nothing_else(tmp_path: Path) -> None:
+    leftovers = ["model.ckpt-1.tmp-01234567", "model.ckpt-12.tmp-89abcdef-replaced", "checkpoint.tmp-0a1b2c3d"]
+    others = [
+        "model.ckpt-1.tmp-0123456",
+        "model.ckpt-1.tmp-0123456g",
+        "model.ckpt-1.tmp-01234567-copy",
+        "model.ckpt-x.tmp-01234567",
+        "my-model.ckpt-1.tmp-01234567",
+        "model.ckpt-12",
+        "notes.tmp-01234567",
+    ]
+    for name in [*leftovers[:2], *others]:
+        fill(str(tmp_path / name), {"deep/weights": b"1"})
+    (tmp_path / leftovers[2]).write_text("half")
+    storage.remove_leftovers(str(tmp_path), r"checkpoint|model\.ckpt-\d+")
+    assert storage.list_folder(str(tmp_path)) == sorted(others)
+
+
+def test_what_was_replaced_goes_back_if_nothing_took_its_place(tmp_path: Path) -> None:
+    fill(str(tmp_path / "model.ckpt-2.tmp-01234567-replaced"), {"manifest.json": b"older"})
+    fill(str(tmp_path / "model.ckpt-2.tmp-01234567"), {"manifest.json": b"newer"})
+    storage.remove_leftovers(str(tmp_path), r"model\.ckpt-\d+")
+    assert storage.list_folder(str(tmp_path)) == ["model.ckpt-2"]
+    assert storage.read_bytes(str(tmp_path / "model.ckpt-2" / "manifest.json")) == b"older"
+
+
+def test_where_there_is_nothing_there_are_no_leftovers(root: str) -> None:
+    storage.remove_leftovers(storage.join(root, "missing"), ".*")
+
+
 def test_a_local_copy_has_the_content(root: str) -> None:
     url = storage.join(root, "file")
     storage.write_bytes(url, b"content")

@@ -44,7 +44,7 @@ class RayBlocks:
         return table_to_batch(block.slice(start, stop - start))
 
 
-def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True) -> Dataset:
+def encode_dataset(dataset: Dataset, preparer: Preparer) -> Dataset:
     """Encode the rows of a Ray Dataset with Ray Data, in their order.
 
     The encoded rows stay in the object store, which spills them to disk where they do not fit: an epoch costs no
@@ -53,7 +53,6 @@ def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True
     Args:
         dataset: whose source is a Ray Dataset.
         preparer: encodes blocks of rows.
-        with_label: whether the label column is read.
 
     Returns:
         The data set with the encoded blocks as fragments.
@@ -64,19 +63,19 @@ def encode_dataset(dataset: Dataset, preparer: Preparer, with_label: bool = True
     assert isinstance(dataset.source, RayDatasetSource)
     ensure_ray()
     source: ray.data.Dataset = dataset.source.dataset
-    label = dataset.label if with_label else None
     failure = uuid.uuid4().bytes
     with own_errors(), _failures_kept(failure), _quiet_and_ordered(source.context):
         schema = source.schema()
         names = [] if schema is None else list(schema.names)
-        if schema is not None:
-            check_label(label, names)
-        keys = preparer.feature_keys
-        if keys is not None and names:
-            wanted = [name for name in names if name in keys or name == label]
-            source = source.select_columns(wanted)
+        if schema is not None and dataset.reads_label:
+            check_label(dataset.label, names)
+        wanted = dataset.columns_to_read(preparer.feature_keys)
+        if wanted is not None and names:
+            source = source.select_columns([name for name in names if name in wanted])
+        # A task needs to know of the label, not of the rows.
+        encode = _Encode(preparer, replace(dataset, source=RayBlocks((), (), "")))
         encoded = source.map_batches(
-            _KeepsFailure(_Encode(preparer, label), failure),
+            _KeepsFailure(encode, failure),
             batch_format="pyarrow",
             batch_size=None,
             zero_copy_batch=True,
@@ -92,12 +91,11 @@ class _Encode:
     """Encodes one block."""
 
     preparer: Preparer
-    label: str | None
+    dataset: Dataset
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        rows = table_to_batch(block)
-        labels = rows.column(self.label) if self.label is not None else None
-        return pa.Table.from_batches([self.preparer.prepare(rows, labels)])
+        features, labels = self.dataset.split(table_to_batch(block), self.preparer.feature_keys)
+        return pa.Table.from_batches([self.preparer.prepare(features, labels)])
 
 
 @dataclass(frozen=True)

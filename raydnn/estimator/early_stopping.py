@@ -228,7 +228,7 @@ def _no_progress_hook(
             value = values[metric_name]
             if best is None or is_better(value, best[1]):
                 best = step, value
-            elif step - best[0] >= max_steps:
+            if step - best[0] >= max_steps:
                 return True
         return False
 

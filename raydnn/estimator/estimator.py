@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from raydnn import errors, storage
@@ -20,16 +21,16 @@ from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
 from raydnn.estimator.run_config import RunConfig
+from raydnn.estimator.saved_model import export_model
 from raydnn.estimator.training import TrainJob
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start_settings
-from raydnn.export.loader import load
-from raydnn.export.writer import ExportableModel, export_model
+from raydnn.export.reader import ExportReader
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
 from raydnn.inputs.stream import InputStream
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint
+from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint, open_newest
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 from raydnn.train.launcher import get_launcher
 
@@ -119,7 +120,8 @@ class Estimator:
     ) -> "Estimator":
         """Train until the input ends, or a number of steps is reached.
 
-        Goes on from the latest checkpoint in model_dir, if there is one.
+        Goes on from the latest checkpoint in model_dir, if there is one. Here and in the other methods a damaged one is
+        an error, or with `RunConfig(recover=True)` the newest whole one before it takes its place.
 
         Args:
             input_fn: returns (features, labels), an iterable of such batches, or a data set of `raydnn.inputs`; may
@@ -137,6 +139,7 @@ class Estimator:
             TypeError: something that is no hook or no listener.
             NanLossDuringTrainingError: the loss became NaN.
             InvalidArgumentError: a value that the model cannot take, such as a label out of range.
+            DataLossError: a damaged checkpoint.
             PermissionError: model_dir cannot be written.
         """
         checked_hooks = check_hooks(hooks, "hooks")
@@ -146,9 +149,10 @@ class Estimator:
         for name, value in (("steps", steps), ("max_steps", max_steps)):
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive; got {value}")
-        start_step = self._checkpoint_step()
-        if max_steps is not None and start_step >= max_steps:
-            logger.info("Training is skipped: global step %d has reached max_steps %d", start_step, max_steps)
+        # If damaged checkpoints are passed over, the chief says so.
+        start = self._newest(report=False)
+        if max_steps is not None and start is not None and start.global_step >= max_steps:
+            logger.info("Training is skipped: global step %d has reached max_steps %d", start.global_step, max_steps)
             return self
         self._check_writable()
         job = TrainJob(
@@ -164,7 +168,7 @@ class Estimator:
             warm_start=self._warm_start,
             steps=steps,
             max_steps=max_steps,
-            start_step=start_step,
+            start=start,
         )
         get_launcher(self._config).launch(job)
         return self
@@ -202,7 +206,7 @@ class Estimator:
             logger.info("There is no checkpoint in %s: evaluating the model as initialised", self.model_dir)
         model, stream = self._open(ModeKeys.EVAL, input_fn, checkpoint)
         metrics = evaluation.evaluate(model, stream, steps, checked_hooks)
-        evaluation.write_eval_summary(self.eval_dir(name), metrics, checkpoint)
+        evaluation.write_eval_summary(self.eval_dir(name), metrics, None if checkpoint is None else checkpoint.path)
         self._track(metrics, name)
         return metrics
 
@@ -252,32 +256,76 @@ class Estimator:
             assets_extra: relative path in `assets.extra` -> file to copy there.
             as_text: accepted; the manifest is always readable text.
             checkpoint_path: which checkpoint; None takes the latest.
-            experimental_mode: only 'infer' is supported yet.
+            experimental_mode: 'infer', or 'eval' or 'train' with a function that gives a `SupervisedInputReceiver`.
 
         Returns:
             The path of the export, as bytes.
 
         Raises:
-            ValueError: no receiver function, no checkpoint, or columns that cannot be written.
+            ValueError: no receiver function or one of a wrong kind, no checkpoint, or a model that cannot be written.
+            InvalidArgumentError: a variable has another shape in the checkpoint.
         """
         if serving_input_receiver_fn is None:
             raise ValueError("serving_input_receiver_fn must be given")
-        if experimental_mode != ModeKeys.PREDICT:
-            raise ValueError(f"experimental_mode must be {ModeKeys.PREDICT!r}; got {experimental_mode!r}")
+        receiver_fns = {experimental_mode: serving_input_receiver_fn}
+        return self._export_all_saved_models(export_dir_base, receiver_fns, assets_extra, as_text, checkpoint_path)
+
+    def experimental_export_all_saved_models(
+        self,
+        export_dir_base: str | PathLike[str],
+        input_receiver_fn_map: Mapping[str, Callable[[], Any]],
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | None = None,
+    ) -> bytes:
+        """Export the model in several modes at once; see `export_saved_model`.
+
+        Args:
+            export_dir_base, assets_extra, as_text, checkpoint_path: see there.
+            input_receiver_fn_map: mode -> function that describes its input: a `ServingInputReceiver` for 'infer', a
+                `SupervisedInputReceiver` for 'eval' and 'train', which become signatures of these names.
+
+        Returns:
+            The path of the export, as bytes.
+
+        Raises:
+            ValueError: a map without a known mode; see also there.
+        """
+        return self._export_all_saved_models(
+            export_dir_base, input_receiver_fn_map, assets_extra, as_text, checkpoint_path
+        )
+
+    def export_savedmodel(
+        self,
+        export_dir_base: str | PathLike[str],
+        serving_input_receiver_fn: Callable[[], Any],
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | None = None,
+        strip_default_attrs: bool = False,
+    ) -> bytes:
+        """The old name of `export_saved_model`; strip_default_attrs is accepted and not used."""
+        return self.export_saved_model(
+            export_dir_base, serving_input_receiver_fn, assets_extra, as_text, checkpoint_path
+        )
+
+    def _export_all_saved_models(
+        self,
+        export_dir_base: str | PathLike[str],
+        input_receiver_fn_map: Mapping[str, Callable[[], Any]],
+        assets_extra: Mapping[str, str] | None,
+        as_text: bool,
+        checkpoint_path: str | None,
+    ) -> bytes:
         checkpoint = self._checkpoint(checkpoint_path)
         if checkpoint is not None:
-            reader: VariableReader = CheckpointReader(checkpoint)
+            reader: VariableReader = checkpoint
         elif self._warm_start is not None:
             reader = open_variables(self._warm_start.ckpt_to_initialize_from)
         else:
             raise ValueError(f"there is no checkpoint in {self.model_dir} to export: train the model first")
-        receiver = serving_input_receiver_fn()
         path = export_model(
-            cast(ExportableModel, self._model_fn),
-            reader,
-            receiver,
-            fspath(export_dir_base),
-            assets_extra,
+            self._model_fn, self._params, input_receiver_fn_map, reader, fspath(export_dir_base), assets_extra
         )
         if isinstance(self._config.tracking, MLflowSettings):
             self._track_export(path)
@@ -328,29 +376,32 @@ class Estimator:
         model.set_values(values, global_step)
         return model, stream
 
-    def _open(self, mode: str, input_fn: InputFn, checkpoint: str | None) -> tuple[Model, InputStream]:
+    def _open(self, mode: str, input_fn: InputFn, checkpoint: CheckpointReader | None) -> tuple[Model, InputStream]:
         return evaluation.open_model(
             self._model_fn, self._params, self._config, mode, input_fn, checkpoint, self._warm_start, self._seed
         )
 
     def _reader(self) -> CheckpointReader:
-        checkpoint = self.latest_checkpoint()
+        checkpoint = self._newest()
         if checkpoint is None:
             raise ValueError(f"there is no checkpoint in {self.model_dir}: train the model first")
-        return CheckpointReader(checkpoint)
+        return checkpoint
 
-    def _checkpoint(self, path: str | None) -> str | None:
+    def _checkpoint(self, path: str | None) -> CheckpointReader | None:
         """The checkpoint to use: the given one, the latest, or None."""
         if path is None:
-            return self.latest_checkpoint()
+            return self._newest()
         try:
-            return CheckpointReader(str(path)).path
+            return CheckpointReader(str(path))
         except errors.NotFoundError as error:
             raise ValueError(f"checkpoint_path: {error}") from error
 
-    def _checkpoint_step(self) -> int:
-        checkpoint = self.latest_checkpoint()
-        return 0 if checkpoint is None else CheckpointReader(checkpoint).global_step
+    def _newest(self, report: bool = True) -> CheckpointReader | None:
+        """The latest checkpoint, or the newest whole one if the config says so."""
+        if self._config.recover:
+            return open_newest(self.model_dir, recover=True, report=report)
+        checkpoint = self.latest_checkpoint()  # a subclass may have its own
+        return None if checkpoint is None else CheckpointReader(checkpoint)
 
     def _source(self, input_fn: InputFn) -> Input | None:
         """What an input_fn returned for training; None if each worker must call it itself."""
@@ -383,15 +434,23 @@ class Estimator:
         prefix = f"eval_{name}" if name else "eval"
         step = int(metrics["global_step"])
         run.log_metrics(
-            {f"{prefix}/{key}": float(value) for key, value in metrics.items() if key != "global_step"}, step
+            {
+                f"{prefix}/{key}": float(value)
+                for key, value in metrics.items()
+                if key != "global_step" and not isinstance(value, np.ndarray)
+            },
+            step,
         )
         run.finish()
 
     def _track_export(self, path: str) -> None:
         assert isinstance(self._config.tracking, MLflowSettings)
         run = MlflowRun(self.model_dir, self._config.tracking)
-        exported = load(path)
-        run.log_export(Path(path), exported.signature_json(), step=exported.manifest.global_step)
+        manifest = ExportReader(path).manifest
+        if "model_fn" in manifest.model:
+            logger.warning("The export is not logged as an MLflow model: serving it takes the model function's code")
+        else:
+            run.log_export(Path(path), manifest.describe(), step=manifest.global_step)
         run.finish()
 
 

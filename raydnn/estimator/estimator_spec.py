@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from raydnn.estimator.mode_keys import ModeKeys
-from raydnn.model.metrics import Metrics
+from raydnn.export.outputs import ExportOutput, checked_outputs
+from raydnn.model.metrics import Metric, Metrics
 from raydnn.train.hooks.session_run_hook import SessionRunHook
 from raydnn.train.optimizers import TrainOp
+from raydnn.train.scaffold import Scaffold
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +23,16 @@ class EstimatorSpec:
     Attributes:
         mode: a value of `ModeKeys`.
         predictions: tensor, or dict of tensors and NumPy arrays; required in PREDICT.
-        loss: scalar; required in TRAIN and EVAL. With several workers each gives its share: shares add up.
+        loss: scalar; required in TRAIN and EVAL. With several workers each gives its share, and shares add up: the
+            functions of `raydnn.losses` do so.
         train_op: what `optimizer.minimize(loss)` returned; required in TRAIN.
-        eval_metric_ops: what this batch adds to the metrics, merged over all batches; EVAL only.
-        training_chief_hooks, training_hooks, evaluation_hooks, prediction_hooks: more hooks.
+        eval_metric_ops: name -> metric of this batch, as the functions of `raydnn.metrics` give it; merged over all
+            batches.
+        export_outputs: signature -> ExportOutput; None exports the predictions as 'serving_default'. PREDICT only.
+        training_chief_hooks, training_hooks: more hooks of training, the first for the chief alone.
+        scaffold: what to do before the first step.
+        evaluation_hooks, prediction_hooks: more hooks.
         example_weight: sum of the weights of the rows; if given, `average_loss` is written beside `loss`.
-        activations: outputs of layers by scope, for the histograms of TensorBoard.
 
     Raises:
         ValueError: a required part is missing, or the loss is not one number.
@@ -37,13 +43,14 @@ class EstimatorSpec:
     predictions: Tensor | Mapping[str, Any] | None = None
     loss: Tensor | None = None
     train_op: TrainOp | None = None
-    eval_metric_ops: Metrics | None = None
+    eval_metric_ops: Mapping[str, Metric] | Metrics | None = None
+    export_outputs: Mapping[str, ExportOutput] | None = None
     training_chief_hooks: Sequence[SessionRunHook] = ()
     training_hooks: Sequence[SessionRunHook] = ()
+    scaffold: Scaffold | None = None
     evaluation_hooks: Sequence[SessionRunHook] = ()
     prediction_hooks: Sequence[SessionRunHook] = ()
     example_weight: Tensor | None = None
-    activations: Mapping[str, Tensor] | None = None
 
     def __post_init__(self) -> None:
         self._check_loss()
@@ -53,6 +60,11 @@ class EstimatorSpec:
             if not isinstance(self.train_op, TrainOp):
                 raise TypeError(f"train_op must be what optimizer.minimize(loss) gave; got {self.train_op!r}")
         self._check_predictions()
+        self._check_metrics()
+        if self.mode == ModeKeys.PREDICT and self.export_outputs is not None:
+            object.__setattr__(self, "export_outputs", checked_outputs(self.export_outputs, self.predictions))
+        if self.scaffold is not None and not isinstance(self.scaffold, Scaffold):
+            raise TypeError(f"scaffold must be a Scaffold; got {self.scaffold!r}")
         for name in ("training_chief_hooks", "training_hooks", "evaluation_hooks", "prediction_hooks"):
             object.__setattr__(self, name, check_hooks(getattr(self, name), name))
 
@@ -80,6 +92,17 @@ class EstimatorSpec:
         if self.loss.numel() != 1:
             raise ValueError(f"loss must be one number; got shape {tuple(self.loss.shape)}")
         object.__setattr__(self, "loss", self.loss.reshape(()))
+
+    def _check_metrics(self) -> None:
+        if self.eval_metric_ops is None or isinstance(self.eval_metric_ops, Metrics):
+            return
+        if not isinstance(self.eval_metric_ops, Mapping):
+            raise TypeError(f"eval_metric_ops must be a dict of name -> metric; got {self.eval_metric_ops!r}")
+        for name, metric in self.eval_metric_ops.items():
+            if not isinstance(metric, Metric):
+                raise TypeError(
+                    f"eval_metric_ops['{name}'] must be what a function of raydnn.metrics gave; got {metric!r}"
+                )
 
     def _check_predictions(self) -> None:
         if self.predictions is None:

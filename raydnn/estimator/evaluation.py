@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from raydnn import storage
+from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.streams import open_local_stream
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
 from raydnn.inputs.batch import Batch
 from raydnn.inputs.stream import InputStream
-from raydnn.model.metrics import Metrics
+from raydnn.model.metrics import Metrics, NamedMetrics
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.train.checkpoint import CheckpointReader
-from raydnn.train.hooks.session_run_hook import LOSS, SessionRunHook
+from raydnn.train.hooks.session_run_hook import GLOBAL_STEP, LOSS, SessionRunHook
 from raydnn.train.loop import LoopSession, finish, normal_end, start
 
 InputFn = Callable[..., Any]
@@ -29,7 +30,7 @@ def open_model(
     config: Any,
     mode: str,
     input_fn: InputFn,
-    checkpoint: str | None,
+    checkpoint: CheckpointReader | None,
     warm_start_from: WarmStartSettings | None,
     seed: int,
 ) -> tuple[Model, InputStream]:
@@ -43,7 +44,7 @@ def open_model(
         model = Model(model_fn, params, config, mode, seed)
         model.build(stream.empty)
         if checkpoint is not None:
-            model.restore(CheckpointReader(checkpoint))
+            model.restore(checkpoint)
         elif warm_start_from is not None:
             warm_start(model, warm_start_from, open_variables(warm_start_from.ckpt_to_initialize_from))
     except BaseException:
@@ -64,18 +65,16 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
     Returns:
         Metrics by name, float32, among them `loss`, and `global_step`, int64.
     """
-    built = model.evaluate(stream.empty)
-    total: Metrics | None = built.eval_metric_ops
-    if total is not None:
-        total.sums.clear()
+    built = model.run(stream.empty)
+    total = _metrics(built)
+    total.sums.clear()
     losses: list[float] = []
 
-    def step(batch: Batch, fetches: set[str]) -> dict[str, Any]:
-        spec = model.evaluate(batch)
+    def step(batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        spec = model.run(batch, feeds)
         assert spec.loss is not None
         losses.append(float(spec.loss))
-        if total is not None and spec.eval_metric_ops is not None:
-            total.merge(spec.eval_metric_ops)
+        total.merge(_metrics(spec))
         return {LOSS: np.float32(losses[-1])} | model.fetch(fetches - {LOSS}, spec.predictions)
 
     all_hooks = [*hooks, *built.evaluation_hooks]
@@ -83,16 +82,29 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
     try:
         with normal_end():
             start(session, all_hooks)
-            for batch in islice(stream.batches, steps):
+            for batch in _until_stop(islice(stream.batches, steps), session):
                 session.run_step(batch, all_hooks)
-                if session.should_stop():
-                    break
     finally:
         stream.close()
     finish(session, all_hooks)
-    metrics: dict[str, Any] = {} if total is None else dict(total.result())
+    metrics = dict(total.result())
     metrics.setdefault("loss", np.float32(np.mean(losses) if losses else 0.0))
     return {**metrics, "global_step": np.int64(model.global_step)}
+
+
+def _metrics(spec: EstimatorSpec) -> Metrics:
+    """The metrics of one batch.
+
+    Raises:
+        ValueError: a metric has a name that evaluation itself uses.
+    """
+    if isinstance(spec.eval_metric_ops, Metrics):
+        return spec.eval_metric_ops
+    named = spec.eval_metric_ops or {}
+    reserved = sorted({LOSS, GLOBAL_STEP} & set(named))
+    if reserved:
+        raise ValueError(f"eval_metric_ops: {', '.join(reserved)} is written by evaluation itself; choose another name")
+    return NamedMetrics(named)
 
 
 def write_eval_summary(folder: str, metrics: Mapping[str, Any], checkpoint: str | None) -> None:
@@ -102,7 +114,9 @@ def write_eval_summary(folder: str, metrics: Mapping[str, Any], checkpoint: str 
     step = int(metrics["global_step"])
     with EventFileWriter(folder) as writer:
         for name, value in metrics.items():
-            if name != "global_step":
+            if isinstance(value, np.ndarray):
+                writer.add_array(name, value, step)
+            elif name != GLOBAL_STEP:
                 writer.add_scalar(name, float(value), step)
         if checkpoint is not None:
             writer.add_text("checkpoint_path", checkpoint, step)
@@ -125,8 +139,8 @@ def predict(
     """
     predicted: list[Any] = []
 
-    def step(batch: Batch, fetches: set[str]) -> dict[str, Any]:
-        predicted.append(model.predict(batch))
+    def step(batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        predicted.append(model.predict(batch, feeds))
         return model.fetch(fetches, predicted[-1])
 
     all_hooks = [*hooks, *model.prediction_hooks]
@@ -134,23 +148,29 @@ def predict(
     try:
         with normal_end():
             start(session, all_hooks)
-            for batch in stream.batches:
+            for batch in _until_stop(stream.batches, session):
                 session.run_step(batch, all_hooks)
-                yield from _items(select_keys(predicted.pop(), predict_keys), batch.num_rows, yield_single_examples)
-                if session.should_stop():
-                    break
+                yield from _items(select_keys(predicted.pop(), predict_keys), yield_single_examples)
     finally:
         stream.close()
     finish(session, all_hooks)
 
 
-def _items(predictions: Any, num_rows: int, yield_single_examples: bool) -> Iterator[Any]:
+def _until_stop(batches: Iterator[Batch], session: LoopSession) -> Iterator[Batch]:
+    """Batches up to the first that would come after a stop."""
+    while not session.should_stop():
+        batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _items(predictions: Any, yield_single_examples: bool) -> Iterator[Any]:
     """What one batch of predictions yields."""
     if not yield_single_examples:
         yield predictions
     elif isinstance(predictions, dict):
-        _check_rows(predictions)
-        for row in range(num_rows):
+        for row in range(_num_rows(predictions)):
             yield {key: value[row] for key, value in predictions.items()}
     else:
         yield from predictions
@@ -168,7 +188,9 @@ def select_keys(predictions: Any, predict_keys: Any) -> Any:
     return kept
 
 
-def _check_rows(predictions: Mapping[str, Any]) -> None:
+def _num_rows(predictions: Mapping[str, Any]) -> int:
+    """The size of the first axis, which all must have."""
     rows = {key: len(value) for key, value in predictions.items()}
     if len(set(rows.values())) > 1:
         raise ValueError(f"predictions have different numbers of rows: {rows}")
+    return next(iter(rows.values()), 0)

@@ -9,13 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from raydnn import summary
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
+from raydnn.export.outputs import (
+    DEFAULT_SIGNATURE,
+    ClassificationOutput,
+    ExportOutput,
+    PredictOutput,
+    RegressionOutput,
+)
 from raydnn.feature_column.columns import DenseColumn
 from raydnn.feature_column.embedding import EmbeddingColumn
 from raydnn.feature_column.encoder import Encoder, example_weight_column, input_layer_columns
+from raydnn.feature_column.serialize import column_from_json, column_to_json
 from raydnn.model.batch import EncodedBatch
-from raydnn.model.heads import Head, Predictions
+from raydnn.model.heads import Head, Predictions, classification_head
 from raydnn.model.losses import reduce_loss
 from raydnn.model.network import DNN
 from raydnn.model.settings import NetworkSettings
@@ -60,6 +69,32 @@ class DNNModelFn:
             "feature_columns": ", ".join(column.name for column in input_layer_columns(self.columns)),
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """All that an export needs to make the model again, as plain values.
+
+        Raises:
+            ValueError: a column, normalizer or activation that cannot be written.
+        """
+        weight = example_weight_column(self.weight_column)
+        return {
+            "columns": [column_to_json(column) for column in input_layer_columns(self.columns)],
+            "network": self.network.to_json(),
+            "head": self.head.to_json(),
+            "weight_column": None if weight is None else column_to_json(weight),
+        }
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> "DNNModelFn":
+        """The model function that `to_json` described, with the default optimizer."""
+        weight = described["weight_column"]
+        return cls(
+            [column_from_json(column) for column in described["columns"]],
+            NetworkSettings(**described["network"]),
+            classification_head(**described["head"]),
+            "Adagrad",
+            None if weight is None else column_from_json(weight),
+        )
+
     def encoder(self, mode: str) -> Encoder:
         """The encoder of the batches that this function takes as features.
 
@@ -82,13 +117,14 @@ class DNNModelFn:
         """
         context = current_context()
         network = get_module("dnn", lambda: self._build(mode))
-        activations: dict[str, Tensor] | None = {} if context.wants_activations else None
-        logits = network(features, context.dropout_generator(), activations)
+        activations: dict[str, Tensor] | None = None if context.call.histograms is None else {}
+        logits = network(features, context.dropout(), activations)
+        _summarize(activations or {})
         predictions = _LazyPredictions(self.head, logits)
         # As in TensorFlow, where a bad optimizer is refused also by evaluate and predict.
         optimizer = context.store.remember("optimizer", lambda: resolve_optimizer(self.optimizer))
         if mode == ModeKeys.PREDICT:
-            return EstimatorSpec(mode, predictions=predictions)
+            return EstimatorSpec(mode, predictions=predictions, export_outputs=self._export_outputs(predictions))
         assert features.labels is not None
         losses = self.head.losses(logits, features.labels)
         loss = reduce_loss(losses, features.weights, self.head.loss_reduction, context.all_sum)
@@ -104,8 +140,14 @@ class DNNModelFn:
             loss,
             TrainOp(optimizer, loss, scope="dnn/head"),
             example_weight=weight if is_sum else None,
-            activations=activations,
         )
+
+    def _export_outputs(self, predictions: Mapping[str, Any]) -> dict[str, ExportOutput]:
+        classes = ClassificationOutput(predictions["probabilities"], predictions["all_classes"])
+        outputs: dict[str, ExportOutput] = {DEFAULT_SIGNATURE: classes, "classification": classes}
+        if self.head.is_binary:
+            outputs["regression"] = RegressionOutput(predictions["logistic"])
+        return {**outputs, "predict": PredictOutput(predictions)}
 
     def _build(self, mode: str) -> torch.nn.Module:
         context = current_context()
@@ -115,6 +157,14 @@ class DNNModelFn:
         )
         _load_tables(network, encoder)
         return network
+
+
+def _summarize(activations: Mapping[str, Tensor]) -> None:
+    """The summaries that TensorFlow's classifier writes of each layer."""
+    for scope, values in activations.items():
+        zeros = (values == 0).double().mean() if values.numel() else 0.0
+        summary.scalar(f"dnn/{scope}/fraction_of_zero_values", zeros)
+        summary.histogram(f"dnn/{scope}/activation", values)
 
 
 def _load_tables(network: DNN, encoder: Encoder) -> None:

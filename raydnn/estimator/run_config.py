@@ -43,6 +43,9 @@ class RunConfig:
         tracking: 'mlflow' or MLflowSettings to track the run with MLflow; None for TensorBoard alone.
         input_engine: what reads and encodes ahead: 'auto', 'inline', 'thread' or 'ray_data'. It never changes a batch.
         progress: whether training draws a progress line in the terminal.
+        recover: what to do if the newest checkpoint is damaged: True warns and takes the newest whole one before it in
+            the file `checkpoint`, which then forgets the damaged ones when training starts; False raises
+            DataLossError.
 
     Raises:
         ValueError: a value out of its range; the message names it.
@@ -73,6 +76,7 @@ class RunConfig:
     tracking: str | MLflowSettings | None = field(default=None, kw_only=True)
     input_engine: Engine | str = field(default="auto", kw_only=True)
     progress: bool = field(default=False, kw_only=True)
+    recover: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         steps, secs = self.save_checkpoints_steps, self.save_checkpoints_secs
@@ -144,6 +148,8 @@ def _check(config: RunConfig) -> None:
         value = getattr(config, name)
         if value is not None and value < least:
             raise ValueError(f"{name} must be {least} or more; got {value}")
+    if config.keep_checkpoint_every_n_hours is None:
+        raise ValueError("keep_checkpoint_every_n_hours must be a positive number; got None")
     for name in ("keep_checkpoint_every_n_hours", "log_step_count_steps", "session_creation_timeout_secs"):
         value = getattr(config, name)
         if value is not None and value <= 0:
@@ -162,6 +168,8 @@ def _check(config: RunConfig) -> None:
         raise ValueError(f"protocol must be None, 'grpc' or 'grpc+verbs'; got {config.protocol!r}")
     if config.tracking is not None and not isinstance(config.tracking, MLflowSettings):
         raise ValueError(f"tracking must be 'mlflow', MLflowSettings or None; got {config.tracking!r}")
+    if not isinstance(config.recover, bool):
+        raise ValueError(f"recover must be True or False; got {config.recover!r}")
     engines = ("auto", *get_args(Engine))
     if config.input_engine not in engines:
         raise ValueError(f"input_engine must be one of {', '.join(engines)}; got {config.input_engine!r}")

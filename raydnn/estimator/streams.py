@@ -1,5 +1,6 @@
 """From a model function and an input_fn to the stream of batches that a mode needs."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -9,11 +10,13 @@ from typing import Any, cast
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.inputs.batch import ToTensors
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
-from raydnn.inputs.input_fn import Input, InputContext, call_input_fn
+from raydnn.inputs.input_fn import GivenBatches, Input, InputContext, call_input_fn
 from raydnn.inputs.prepare import EncodingPreparer, Preparer, RawPreparer
-from raydnn.inputs.raw_tensors import raw_tensors
 from raydnn.inputs.stream import InputStream, Reader, UnitMap, local_engine, open_stream
 from raydnn.model.batch import EncodedBatch
+from raydnn.train.feature_batch import FeatureBatchMaker
+
+logger = logging.getLogger(__name__)
 
 
 def make_reader(model_fn: Any, mode: str, rank: int = 0, num_ranks: int = 1, device: str = "cpu") -> Reader:
@@ -28,24 +31,23 @@ def make_reader(model_fn: Any, mode: str, rank: int = 0, num_ranks: int = 1, dev
     encoder_of: Callable[[str], Any] | None = getattr(model_fn, "encoder", None)
     if encoder_of is None:
         preparer: Preparer = RawPreparer()
-        to_tensors: ToTensors = raw_tensors
+        to_tensors: ToTensors = FeatureBatchMaker(device)
     else:
         preparer = EncodingPreparer(encoder_of(mode))
         to_tensors = partial(_encoded_tensors, device=device)
     return Reader(preparer, to_tensors, rank, num_ranks)
 
 
-def resolve_source(source: Input, preparer: Preparer, label: bool = True) -> Input:
+def resolve_source(source: Input, preparer: Preparer) -> Input:
     """A source whose rows can be read here: those of a Ray Dataset are encoded by Ray Data first.
 
     Args:
         source: what the input_fn returned.
         preparer: encodes the rows.
-        label: whether labels are read; without, a data set's label column is ignored.
     """
     if isinstance(source, Dataset) and isinstance(source.source, RayDatasetSource):
         module = import_module("raydnn.distributed.data")
-        return cast("Dataset", module.encode_dataset(source, preparer, label))
+        return cast("Dataset", module.encode_dataset(source, preparer))
     return source
 
 
@@ -62,18 +64,15 @@ def open_local_stream(
     """The whole input of evaluate or predict, in this process."""
     reader = make_reader(model_fn, mode)
     source = call_input_fn(input_fn, mode, params, config, InputContext())
-    with_label = mode != ModeKeys.PREDICT
     if isinstance(source, Dataset):
-        source = source.with_seed(config.tf_random_seed or 0)
-    source = resolve_source(source, reader.preparer, with_label)
-    if not with_label and isinstance(source, Dataset):
-        source = without_label(source)
+        source = replace(source.with_seed(config.tf_random_seed or 0), reads_label=mode != ModeKeys.PREDICT)
+    source = resolve_source(source, reader.preparer)
+    if mode == ModeKeys.PREDICT and isinstance(source, GivenBatches) and source.is_endless:
+        logger.warning(
+            "The input_fn of predict returned one batch of arrays, as in TensorFlow: it is predicted again and again. "
+            "Return a data set of raydnn.inputs or a list of batches to stop at its end"
+        )
     return open_stream(source, reader, unit_map(config.input_engine))
-
-
-def without_label(dataset: Dataset) -> Dataset:
-    """The data set with its label column ignored."""
-    return replace(dataset, label=None)
 
 
 def _encoded_tensors(rows: Any, device: str) -> tuple[EncodedBatch, None]:

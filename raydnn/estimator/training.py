@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
@@ -20,7 +21,7 @@ from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.train.checkpoint import CheckpointReader, CheckpointStore, latest_checkpoint
+from raydnn.train.checkpoint import CheckpointReader, CheckpointStore, open_newest, tidy_up
 from raydnn.train.hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
@@ -32,7 +33,7 @@ from raydnn.train.hooks import (
 )
 from raydnn.train.hooks.logging_tensor import log_loss_and_step
 from raydnn.train.hooks.progress import ProgressHook, ProgressSink
-from raydnn.train.loop import train_loop
+from raydnn.train.loop import LoopSession, train_loop
 from raydnn.train.replicas import Replicas
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class TrainJob:
         warm_start: what to take from an earlier model where model_dir has no checkpoint, or None.
         steps: how many steps to make, or None.
         max_steps: global step at which to stop, or None.
-        start_step: global step at which the call begins.
+        start: the checkpoint at which the call begins, or None.
     """
 
     model_fn: ModelFn
@@ -66,7 +67,12 @@ class TrainJob:
     warm_start: WarmStartSettings | None
     steps: int | None
     max_steps: int | None
-    start_step: int
+    start: CheckpointReader | None
+
+    @property
+    def start_step(self) -> int:
+        """Global step at which the call begins."""
+        return 0 if self.start is None else self.start.global_step
 
     @property
     def total_steps(self) -> int | None:
@@ -88,8 +94,8 @@ class TrainJob:
         source = resolve_source(self._source(replicas), reader.preparer)
         is_own_shard = replicas.size > 1 and wants_input_context(self.input_fn)
         with ExitStack() as stack:
-            checkpoint = latest_checkpoint(self.model_dir)
-            restored = None if checkpoint is None else CheckpointReader(checkpoint)
+            is_chief = replicas.rank == 0
+            restored = open_newest(self.model_dir, self.config.recover, self.start, report=is_chief)
             cursor = self._cursor(source, restored)
             stream = open_stream(source, reader, unit_map(self.config.input_engine), is_own_shard, cursor)
             stack.callback(stream.close)
@@ -100,14 +106,20 @@ class TrainJob:
                 logger.info("Restored %s", restored.path)
             elif self.warm_start is not None:
                 warm_start(model, self.warm_start, open_variables(self.warm_start.ckpt_to_initialize_from))
+            if restored is None and spec.scaffold is not None and spec.scaffold.init_fn is not None:
+                spec.scaffold.init_fn(spec.scaffold, LoopSession(model, model.train))
             chief_hooks: list[SessionRunHook] = []
-            if replicas.rank == 0:
+            if is_chief:
+                tidy_up(self.model_dir, restored)
                 writer = stack.enter_context(EventFileWriter(self.model_dir))
-                chief_hooks = [*self._saver_hooks(), *spec.training_chief_hooks]
+                chief_hooks = [*self._saver_hooks(spec), *spec.training_chief_hooks]
                 chief_hooks += self._reporting_hooks(writer, sink, stack)
             # After a restart of its workers a call still counts its steps from where it began.
             first_step = model.global_step if restored is None else self.start_step
-            hooks = [*chief_hooks, *self._hooks(replicas.rank == 0, first_step), *spec.training_hooks]
+            hooks = [*chief_hooks, *self._hooks(first_step), *spec.training_hooks]
+            if not is_chief:
+                # Only the chief saves checkpoints.
+                hooks = [hook for hook in hooks if not isinstance(hook, CheckpointSaverHook)]
             train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint)
 
     def _source(self, replicas: Replicas) -> Input:
@@ -126,9 +138,9 @@ class TrainJob:
             return None
         return Cursor.from_json({name: value for name, value in position.items() if name != "data"})
 
-    def _hooks(self, is_chief: bool, first_step: int) -> list[SessionRunHook]:
-        """The hooks of every replica, in TensorFlow's order; only the chief saves checkpoints."""
-        hooks = [hook for hook in self.hooks if is_chief or not isinstance(hook, CheckpointSaverHook)]
+    def _hooks(self, first_step: int) -> list[SessionRunHook]:
+        """The hooks of every replica, in TensorFlow's order."""
+        hooks = list(self.hooks)
         last_step = self.max_steps if self.steps is None else first_step + self.steps
         if last_step is not None:
             hooks.append(StopAtStepHook(last_step=last_step))
@@ -156,14 +168,15 @@ class TrainJob:
             hooks.append(ProgressHook(sink, None if total is None else self.start_step + total))
         return hooks
 
-    def _saver_hooks(self) -> list[CheckpointSaverHook]:
-        """The hook that saves checkpoints, unless the user brought one or wants none.
+    def _saver_hooks(self, spec: EstimatorSpec) -> list[CheckpointSaverHook]:
+        """The hook that saves checkpoints, unless the user or the model function brought one, or none is wanted.
 
         Raises:
             ValueError: there are listeners but nothing to listen to.
         """
         config = self.config
-        own = [hook for hook in self.hooks if isinstance(hook, CheckpointSaverHook)]
+        given = [*self.hooks, *spec.training_chief_hooks, *spec.training_hooks]
+        own = [hook for hook in given if isinstance(hook, CheckpointSaverHook)]
         made = []
         if not own and config.saves_checkpoints:
             store = CheckpointStore(

@@ -1,5 +1,6 @@
 """Warm starts: initial values from an earlier model, as a whole, in part, or by vocabulary."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from raydnn.estimator.model import Model
-from raydnn.export.loader import ExportReader, is_export
+from raydnn.export.reader import ExportReader, is_export
 from raydnn.feature_column.vocabulary import read_lines
 from raydnn.model.variable import Variable
 from raydnn.train.checkpoint import VariableReader, load_checkpoint
@@ -91,7 +92,8 @@ class WarmStartSettings:
     """What to take from an earlier model.
 
     Attributes:
-        ckpt_to_initialize_from: model_dir, checkpoint, or export; of raydnn or of TensorFlow.
+        ckpt_to_initialize_from: path (str, bytes or PathLike) of a model_dir, checkpoint, or export; of raydnn or of
+            TensorFlow.
         vars_to_warm_start: a regular expression for the trainable variables, or a list of them for all variables
             (slots, moving averages and global_step among them); they match at the start of TensorFlow's graph names,
             which end with '/part_0:0'. None takes only the variables of var_name_to_vocab_info.
@@ -102,14 +104,16 @@ class WarmStartSettings:
         ValueError: no checkpoint.
     """
 
-    ckpt_to_initialize_from: str
+    ckpt_to_initialize_from: Any
     vars_to_warm_start: str | Sequence[str] | None = ".*"
     var_name_to_vocab_info: Mapping[str, VocabInfo] = field(default_factory=dict)
     var_name_to_prev_var_name: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.ckpt_to_initialize_from:
+        path = self.ckpt_to_initialize_from
+        if not path:
             raise ValueError("ckpt_to_initialize_from must be given")
+        object.__setattr__(self, "ckpt_to_initialize_from", os.fsdecode(path))
         for name in ("var_name_to_vocab_info", "var_name_to_prev_var_name"):
             object.__setattr__(self, name, dict(getattr(self, name) or {}))
         wanted = self.vars_to_warm_start
@@ -126,10 +130,8 @@ def warm_start_settings(value: Any) -> WarmStartSettings | None:
     """
     if value is None or isinstance(value, WarmStartSettings):
         return value
-    if isinstance(value, bytes):
-        value = value.decode()
-    if isinstance(value, str | PathLike) and fspath(value):
-        return WarmStartSettings(str(fspath(value)))
+    if isinstance(value, str | bytes | PathLike) and fspath(value):
+        return WarmStartSettings(value)
     raise ValueError(f"warm_start_from must be a path or WarmStartSettings; got {value!r}")
 
 

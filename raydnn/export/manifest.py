@@ -3,18 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
-from raydnn import errors, storage
+from raydnn import errors
 from raydnn.export.signatures import Signature
-from raydnn.feature_column.columns import DenseColumn
-from raydnn.feature_column.encoder import Encoder
-from raydnn.feature_column.serialize import column_from_json
-from raydnn.model.heads import Head, classification_head
-from raydnn.model.network import DNN
-from raydnn.model.settings import NetworkSettings
 
-FORMAT = "raydnn-export-1"
+FORMAT = "raydnn-export-2"
 MANIFEST_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 ASSETS = "assets"
@@ -26,21 +20,27 @@ class ExportManifest:
 
     Attributes:
         global_step: of the exported checkpoint.
-        columns: of the network, as `column_to_json` writes them.
-        network: arguments of `NetworkSettings`.
-        head: arguments of `classification_head`.
-        inputs: what a request carries, as `spec_to_json` writes it.
+        model: what the model is made of: `{"classifier": ...}`, or `{"model_fn": its name, "params": ...}` for a
+            function of the user's own.
         signatures: name -> signature.
         files: name -> sha256, hexadecimal.
     """
 
     global_step: int
-    columns: list[dict[str, Any]]
-    network: dict[str, Any]
-    head: dict[str, Any]
-    inputs: list[dict[str, Any]]
+    model: dict[str, Any]
     signatures: dict[str, Signature]
     files: dict[str, str]
+
+    @property
+    def default_signature(self) -> str:
+        """The signature that is called where none is named: 'predict', 'serving_default', or the first."""
+        preferred = [name for name in ("predict", "serving_default") if name in self.signatures]
+        return [*preferred, *self.signatures][0]
+
+    def describe(self) -> dict[str, Any]:
+        """Inputs and outputs of the default signature as plain values: name, dtype, shape of one row, ragged."""
+        signature = self.signatures[self.default_signature]
+        return {"inputs": signature.describe_inputs(), "outputs": signature.outputs}
 
     def to_json(self) -> bytes:
         """The file's content."""
@@ -66,30 +66,14 @@ class ExportManifest:
             raise errors.DataLossError(f"{path} is damaged: {error}") from error
         raise errors.FailedPreconditionError(f"{path} has the format {found!r}; this version reads {FORMAT!r}")
 
-    def build(self, export_dir: str) -> tuple[Encoder, DNN, Head]:
-        """Encoder, network without its weights, and head.
 
-        Args:
-            export_dir: where the vocabulary files lie.
-        """
-        located = [with_files(column, lambda path: storage.join(export_dir, path)) for column in self.columns]
-        columns = tuple(cast("DenseColumn", column_from_json(column)) for column in located)
-        encoder = Encoder(columns).load()
-        head = classification_head(**self.head)
-        network = NetworkSettings(**self.network).build(encoder, head.logits_dimension, seed=0)
-        return encoder, network, head
-
-
-def with_files(column: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A column's plain values with every vocabulary file's path changed, in nested columns too."""
-
-    def changed(name: str, value: Any) -> Any:
-        if name == "vocabulary_file":
-            return change(value)
-        if isinstance(value, dict):
-            return with_files(value, change)
-        if isinstance(value, list):
-            return [with_files(member, change) if isinstance(member, dict) else member for member in value]
-        return value
-
-    return {name: changed(name, value) for name, value in column.items()}
+def with_files(value: Any, change: Callable[[str], str]) -> Any:
+    """Plain values with every vocabulary file's path changed, in nested ones too."""
+    if isinstance(value, dict):
+        return {
+            name: change(member) if name == "vocabulary_file" else with_files(member, change)
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [with_files(member, change) for member in value]
+    return value

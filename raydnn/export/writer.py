@@ -6,49 +6,29 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from raydnn import errors, storage
 from raydnn.export.manifest import ASSETS, MANIFEST_FILE, WEIGHTS_FILE, ExportManifest, with_files
-from raydnn.export.receivers import ServingInputReceiver, spec_to_json
-from raydnn.export.signatures import classifier_signatures
-from raydnn.feature_column.encoder import Encoder
-from raydnn.feature_column.serialize import column_to_json
-from raydnn.model.heads import Head
-from raydnn.model.settings import NetworkSettings
-from raydnn.train.checkpoint import VariableReader
 from raydnn.train.checkpoint.writer import sha256
 
 MAX_TIMESTAMP_TRIES = 10
 
 
-class ExportableModel(Protocol):
-    """What can be exported: a classifier with declared columns."""
-
-    @property
-    def head(self) -> Head: ...
-
-    @property
-    def network(self) -> NetworkSettings: ...
-
-    def encoder(self, mode: str) -> Encoder: ...
-
-
-def export_model(
-    model: ExportableModel,
-    reader: VariableReader,
-    receiver: ServingInputReceiver,
+def write_export(
+    manifest: ExportManifest,
+    weights: Mapping[str, NDArray[Any]],
     export_dir_base: str,
     assets_extra: Mapping[str, str] | None = None,
 ) -> str:
     """Write an export.
 
     Args:
-        model: whose columns, network and head are written.
-        reader: gives the weights.
-        receiver: what requests carry.
+        manifest: without its files; vocabulary files that the model names are copied to `assets`.
+        weights: all variables by name.
         export_dir_base: folder in which the export's folder is made, local or any fsspec URL.
         assets_extra: relative path -> file to copy to `assets.extra/PATH`.
 
@@ -56,42 +36,15 @@ def export_model(
         The path of the export, `export_dir_base/UNIX_SECONDS`.
 
     Raises:
-        ValueError: a feature that the receiver lacks, a column or activation that cannot be written, a variable that
-            the checkpoint lacks, or a model that is no classifier with declared columns.
         NotFoundError: an extra asset is not there.
         RuntimeError: ten seconds in a row were taken by other exports.
     """
-    if not hasattr(model, "encoder"):
-        raise ValueError("only a model with declared feature columns can be exported")
-    encoder = model.encoder("infer")
-    _check_receiver(encoder, receiver)
-    columns = [column_to_json(column) for column in encoder.columns]
-    network = model.network.to_json()
-    head = model.head
-    built = model.network.build(encoder, head.logits_dimension, seed=0)
-    names = [variable.name for variable in built.variables()]
-    missing = [name for name in names if not reader.has_tensor(name)]
-    if missing:
-        raise ValueError(f"{reader.path} lacks {', '.join(missing)}: the columns or layers have changed since")
-    keys = list(head.predictions(built.logits.bias.detach().unsqueeze(0)))
     path = _free_path(export_dir_base)
     with storage.new_folder(path, last=MANIFEST_FILE) as folder:
-        save_file(reader.get_tensors(names), folder / WEIGHTS_FILE)
+        save_file(dict(weights), folder / WEIGHTS_FILE)
         _copy_extra_assets(folder, assets_extra or {})
-        manifest = ExportManifest(
-            reader.global_step,
-            [with_files(column, lambda path: _copy_vocabulary(folder, path)) for column in columns],
-            network,
-            {
-                "n_classes": head.n_classes,
-                "label_vocabulary": head.label_vocabulary,
-                "loss_reduction": head.loss_reduction,
-            },
-            [spec_to_json(name, spec) for name, spec in receiver.receiver_tensors.items()],
-            classifier_signatures(receiver, keys, head.is_binary),
-            {},
-        )
-        manifest = replace(manifest, files=_digests(folder))
+        model = with_files(manifest.model, lambda path: _copy_vocabulary(folder, path))
+        manifest = replace(manifest, model=model, files=_digests(folder))
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
     return path
 
@@ -100,17 +53,6 @@ def _digests(folder: Path) -> dict[str, str]:
     """The digest of every file of an export, by its path there."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return {file.relative_to(folder).as_posix(): sha256(file) for file in files}
-
-
-def _check_receiver(encoder: Encoder, receiver: Any) -> None:
-    if not isinstance(receiver, ServingInputReceiver):
-        raise ValueError(f"serving_input_receiver_fn must return a ServingInputReceiver; got {receiver!r}")
-    lacking = [key for key in encoder.feature_keys if key not in receiver.features]
-    if lacking:
-        raise ValueError(
-            f"the serving input receiver lacks the features {', '.join(lacking)}, which the model reads; "
-            "make_parse_example_spec(feature_columns) lists them all"
-        )
 
 
 def _free_path(base: str) -> str:

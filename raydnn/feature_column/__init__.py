@@ -1,5 +1,8 @@
 """Declared features: what a model reads, and how it becomes numbers."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from raydnn.feature_column import normalizers
 from raydnn.feature_column.bucketized import bucketized_column
 from raydnn.feature_column.categorical import (
@@ -24,6 +27,9 @@ from raydnn.feature_column.vocabulary import (
 )
 from raydnn.feature_column.weighted import weighted_categorical_column
 
+if TYPE_CHECKING:
+    from raydnn.layers import input_layer
+
 __all__ = [
     "FixedLenFeature",
     "VarLenFeature",
@@ -38,6 +44,7 @@ __all__ = [
     "embedding_column",
     "fingerprint64",
     "indicator_column",
+    "input_layer",
     "make_parse_example_spec",
     "normalizers",
     "numeric_column",
@@ -46,3 +53,14 @@ __all__ = [
     "shared_embeddings",
     "weighted_categorical_column",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "input_layer":
+        raise AttributeError(f"module 'raydnn.feature_column' has no attribute '{name}'")
+    # By name: columns know nothing of torch, and a model's input layer stands far above them.
+    return import_module("raydnn.layers").input_layer
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -50,8 +50,8 @@ class EmbeddingColumn(CategoricalWrapper):
 
     @property
     def table_path(self) -> tuple[str, ...]:
-        """Where the table's variable stands below the scope of the input layer."""
-        return ("input_layer", self.name, "embedding_weights")
+        """Where the table's variable stands below the input layer, or, if that is one name, beside it."""
+        return (self.name, "embedding_weights")
 
     @property
     def default_stddev(self) -> float:
@@ -78,7 +78,7 @@ class SharedEmbeddingColumn(EmbeddingColumn):
     @property
     def table_path(self) -> tuple[str, ...]:
         collection = self.shared_embedding_collection_name
-        return (collection,) if self.is_v2 else ("input_layer", collection, "embedding_weights")
+        return (collection,) if self.is_v2 else (collection, "embedding_weights")
 
 
 def indicator_column(categorical_column: CategoricalColumn) -> IndicatorColumn:

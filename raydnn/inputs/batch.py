@@ -22,6 +22,7 @@ class Batch:
         num_rows: of this replica; may be 0.
         global_rows: of all replicas, as far as this one knows.
         rows: the prepared rows that the tensors were made of.
+        first_row: place of the first row within the global batch.
         cursor: where the input goes on after this batch, or None if the input cannot be continued.
     """
 
@@ -30,4 +31,5 @@ class Batch:
     num_rows: int
     global_rows: int
     rows: pa.RecordBatch
+    first_row: int = 0
     cursor: Cursor | None = None

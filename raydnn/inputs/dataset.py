@@ -43,6 +43,7 @@ class Dataset:
         shuffle: whether each epoch has an order of its own.
         seed: of those orders; None takes the run's.
         drop_remainder: whether an epoch's short last batch is left out.
+        reads_label: False for prediction, where the label column may be missing and is no feature either.
     """
 
     source: Fragments | RayDatasetSource
@@ -52,6 +53,34 @@ class Dataset:
     shuffle: bool = False
     seed: int | None = None
     drop_remainder: bool = False
+    reads_label: bool = True
+
+    def columns_to_read(self, feature_keys: Sequence[str] | None) -> list[str] | None:
+        """The columns that the features and the label take; None is all."""
+        if feature_keys is None:
+            return None
+        has_more = self.label is not None and self.reads_label and self.label not in feature_keys
+        return [*feature_keys, *([self.label] if has_more and self.label is not None else [])]
+
+    def split(self, rows: pa.RecordBatch, feature_keys: Sequence[str] | None) -> tuple[pa.RecordBatch, pa.Array | None]:
+        """Features and labels of raw rows.
+
+        Args:
+            rows: as they were read.
+            feature_keys: the features that are wanted; None is all columns but the label.
+
+        Raises:
+            ValueError: the label column is missing.
+        """
+        if self.label is None:
+            return rows, None
+        labels = None
+        if self.reads_label:
+            check_label(self.label, rows.schema.names)
+            labels = rows.column(self.label)
+        if feature_keys is None and self.label in rows.schema.names:
+            rows = rows.drop_columns([self.label])
+        return rows, labels
 
     @property
     def fragments(self) -> Fragments:

@@ -45,9 +45,11 @@ class GivenBatches:
 
     Attributes:
         items: (features, labels or None).
+        is_endless: whether it is one batch again and again.
     """
 
     items: Iterable[tuple[Any, Any]]
+    is_endless: bool = False
 
 
 Input = Dataset | GivenBatches
@@ -87,9 +89,9 @@ def as_input(returned: Any) -> Input:
         features, labels = returned
         if _is_ray_dataset(features):
             return from_ray(features, label=labels)
-        return GivenBatches(_forever((features, labels)))
+        return GivenBatches(_forever((features, labels)), is_endless=True)
     if isinstance(returned, Mapping):
-        return GivenBatches(_forever((returned, None)))
+        return GivenBatches(_forever((returned, None)), is_endless=True)
     if isinstance(returned, Iterable):
         return GivenBatches(_split(returned))
     raise ValueError(

@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from raydnn.inputs.arrays import concat_batches, features_to_arrow, labels_to_arrow
 from raydnn.inputs.batch import Batch, ToTensors
-from raydnn.inputs.dataset import Dataset, check_label
+from raydnn.inputs.dataset import Dataset
 from raydnn.inputs.input_fn import Input
 from raydnn.inputs.ordered_map import Prefetch, map_in_thread, map_inline
 from raydnn.inputs.plan import Cursor, EpochPlan, Unit
 from raydnn.inputs.prepare import Preparer
 
 PREFETCHED_BATCHES = 2
+_FAR = 2**24
 
 UnitMap = Callable[[Callable[[Unit], pa.RecordBatch], Iterable[Unit]], Iterator[pa.RecordBatch]]
 
@@ -28,17 +29,24 @@ class Reader:
         preparer: encodes rows where they are read.
         to_tensors: makes the model's arguments from prepared rows.
         rank, num_ranks: the replica whose part of each global batch is wanted.
+        first_row: where in a global batch the rows begin that are read here.
     """
 
     preparer: Preparer
     to_tensors: ToTensors
     rank: int = 0
     num_ranks: int = 1
+    first_row: int = 0
 
-    def batch(self, rows: pa.RecordBatch, global_rows: int, cursor: Cursor | None = None) -> Batch:
+    def of_own_shard(self) -> "Reader":
+        """The reader of an input that is meant for this replica alone."""
+        # Where in the global batch its rows begin is not known; far from those of the others is enough.
+        return replace(self, rank=0, num_ranks=1, first_row=self.rank * _FAR)
+
+    def batch(self, rows: pa.RecordBatch, global_rows: int, first_row: int = 0, cursor: Cursor | None = None) -> Batch:
         """A batch from prepared rows."""
         features, labels = self.to_tensors(rows)
-        return Batch(features, labels, rows.num_rows, global_rows, rows, cursor)
+        return Batch(features, labels, rows.num_rows, global_rows, rows, self.first_row + first_row, cursor)
 
 
 @dataclass(frozen=True)
@@ -56,20 +64,11 @@ class UnitLoader:
 
     def read(self, fragment: int, start: int, stop: int) -> pa.RecordBatch:
         """Prepared rows [start, stop) of a fragment, in their own order."""
-        fragments, label = self.dataset.fragments, self.dataset.label
+        fragments, keys = self.dataset.fragments, self.preparer.feature_keys
         if fragments.is_prepared:
             return fragments.read(fragment, start, stop, None)
-        keys = self.preparer.feature_keys
-        columns = None if keys is None else [*keys, *([label] if label is not None and label not in keys else [])]
-        raw = fragments.read(fragment, start, stop, columns)
-        labels = None
-        if label is not None:
-            check_label(label, raw.schema.names)
-            labels = raw.column(label)
-            if keys is None:
-                # All columns were read, but the label is no feature.
-                raw = raw.drop_columns([label])
-        return self.preparer.prepare(raw, labels)
+        raw = fragments.read(fragment, start, stop, self.dataset.columns_to_read(keys))
+        return self.preparer.prepare(*self.dataset.split(raw, keys))
 
 
 def planned_batches(
@@ -99,7 +98,9 @@ def planned_batches(
         loader = UnitLoader(dataset, reader.preparer, epoch)
         for place, slices in enumerate(_cut(epoch, map_units(loader, epoch.units)), start):
             rows = concat_batches(slices or [loader.read(0, 0, 0)])
-            yield reader.batch(rows, epoch.global_rows(place), Cursor(number, place + 1, plan.fingerprint))
+            first_row, _ = epoch.rank_rows(place)
+            cursor = Cursor(number, place + 1, plan.fingerprint)
+            yield reader.batch(rows, epoch.global_rows(place), first_row, cursor)
 
 
 def _cut(epoch: EpochPlan, loaded: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
@@ -119,25 +120,23 @@ def _cut(epoch: EpochPlan, loaded: Iterator[pa.RecordBatch]) -> Iterator[list[pa
         yield rows
 
 
-def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader, is_own_shard: bool) -> Iterator[Batch]:
-    """Batches that the user made.
+def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader) -> Iterator[Batch]:
+    """The replica's part of global batches that the user made.
 
     Args:
         items: (features, labels) of each batch.
         reader: of the replica.
-        is_own_shard: whether they are meant for this replica alone; else they are global batches, of which it takes
-            its part.
     """
     for features, labels in items:
         raw = features_to_arrow(features, reader.preparer.feature_keys)
         columns = None if labels is None else labels_to_arrow(labels)
-        global_rows = raw.num_rows
-        if not is_own_shard and reader.num_ranks > 1:
-            start = reader.rank * global_rows // reader.num_ranks
+        global_rows, first_row = raw.num_rows, 0
+        if reader.num_ranks > 1:
+            first_row = reader.rank * global_rows // reader.num_ranks
             stop = (reader.rank + 1) * global_rows // reader.num_ranks
-            raw = raw.slice(start, stop - start)
-            columns = None if columns is None else columns.slice(start, stop - start)
-        yield reader.batch(reader.preparer.prepare(raw, columns), global_rows)
+            raw = raw.slice(first_row, stop - first_row)
+            columns = None if columns is None else columns.slice(first_row, stop - first_row)
+        yield reader.batch(reader.preparer.prepare(raw, columns), global_rows, first_row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,14 +179,15 @@ def open_stream(
         ValueError: the input is empty and only its data could have told the model's variables.
     """
     fingerprint = None
+    if is_own_shard:
+        reader = reader.of_own_shard()
     rows = reader.preparer.empty()
     empty = None if rows is None else reader.batch(rows, 0)
     if isinstance(source, Dataset):
-        of_shard = replace(reader, rank=0, num_ranks=1) if is_own_shard else reader
-        made = planned_batches(source, of_shard, map_units, cursor)
+        made = planned_batches(source, reader, map_units, cursor)
         fingerprint = source.fragments.fingerprint
     else:
-        made = given_batches(source.items, reader, is_own_shard)
+        made = given_batches(source.items, reader)
     ahead = Prefetch(made, PREFETCHED_BATCHES)
     if empty is not None:
         return InputStream(ahead, empty, fingerprint, ahead)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from raydnn.feature_column.label import LabelEncoder
 from raydnn.model.losses import Reduction
-from raydnn.model.metrics import BinaryMetrics, Metrics, MulticlassMetrics
+from raydnn.model.metrics import BinaryMetrics, HeadMetrics, MulticlassMetrics
 
 Predictions = dict[str, Tensor | NDArray[Any]]
 UNKNOWN_CLASS = b"UNK"
@@ -48,12 +48,20 @@ class Head(ABC):
         """How labels become the targets of `losses`."""
         return LabelEncoder("binary" if self.is_binary else "multiclass", self.n_classes, self.label_vocabulary)
 
+    def to_json(self) -> dict[str, Any]:
+        """The arguments of `classification_head` as plain values."""
+        return {
+            "n_classes": self.n_classes,
+            "label_vocabulary": self.label_vocabulary,
+            "loss_reduction": self.loss_reduction,
+        }
+
     @abstractmethod
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each row, float32 [rows]."""
 
     @abstractmethod
-    def metrics(self) -> Metrics:
+    def metrics(self) -> HeadMetrics:
         """Fresh metrics."""
 
     @abstractmethod
@@ -107,7 +115,7 @@ class BinaryHead(Head):
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits[:, 0], labels, reduction="none")
 
-    def metrics(self) -> Metrics:
+    def metrics(self) -> HeadMetrics:
         return BinaryMetrics()
 
     def _scores(self, logits: Tensor) -> tuple[Predictions, Tensor]:
@@ -130,7 +138,7 @@ class MulticlassHead(Head):
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, reduction="none")
 
-    def metrics(self) -> Metrics:
+    def metrics(self) -> HeadMetrics:
         return MulticlassMetrics()
 
     def _scores(self, logits: Tensor) -> tuple[Predictions, Tensor]:

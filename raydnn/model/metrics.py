@@ -1,20 +1,21 @@
-"""Streaming metrics of classification: sums that grow batch by batch and merge across workers.
+"""Streaming metrics: sums that grow batch by batch and merge across workers.
 
 Definitions are those of TensorFlow's canned heads. Sums are float64, results float32.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from raydnn import errors
+from raydnn.model.curves import area_under_precision_recall, area_under_roc, curve_sums
 
-NUM_THRESHOLDS = 200
-_AUC_EPSILON = 1e-6
-
-MetricValues = dict[str, np.float32]
+MetricValues = dict[str, Any]
 
 
 class Metrics(ABC):
@@ -36,6 +37,53 @@ class Metrics(ABC):
         """Add the sums of another part of the data."""
         for name, value in other.sums.items():
             self.add(name, value)
+
+    @abstractmethod
+    def result(self) -> MetricValues:
+        """The metrics of all that was seen, by name; an empty evaluation gives zeros."""
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """One metric of one batch, which merges with those of the other batches.
+
+    Attributes:
+        sums: name -> tensor; what the rows of the batch add up to.
+        compute: the metric from the sums over all batches, float64; a number or an array.
+    """
+
+    sums: Mapping[str, Tensor]
+    compute: Callable[[Mapping[str, Tensor]], Any]
+
+
+class NamedMetrics(Metrics):
+    """Metrics that a model function returned, each under the name it gave.
+
+    Args:
+        metrics: of one batch.
+    """
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        super().__init__()
+        self._metrics = dict(metrics)
+        for name, metric in self._metrics.items():
+            for part, value in metric.sums.items():
+                self.add(f"{name}\n{part}", value)
+
+    def result(self) -> MetricValues:
+        values: MetricValues = {}
+        for name, metric in self._metrics.items():
+            sums = {
+                part: self.sums.get(f"{name}\n{part}", torch.zeros_like(value, dtype=torch.float64, device="cpu"))
+                for part, value in metric.sums.items()
+            }
+            value = np.asarray(metric.compute(sums), np.float32)
+            values[name] = value if value.ndim else np.float32(value)
+        return values
+
+
+class HeadMetrics(Metrics):
+    """The metrics of a classification head."""
 
     def update(
         self, logits: Tensor, labels: Tensor, weights: Tensor | None, losses: Tensor, batch_loss: Tensor
@@ -59,10 +107,6 @@ class Metrics(ABC):
     @abstractmethod
     def _update(self, logits: Tensor, labels: Tensor, weight: Tensor) -> None: ...
 
-    @abstractmethod
-    def result(self) -> MetricValues:
-        """The metrics of all that was seen; an empty evaluation gives zeros."""
-
     def _mean(self, name: str) -> float:
         """A weighted sum divided by the sum of weights, 0 where that is not positive."""
         return _divide(self._sum(name), self._sum("weight"))
@@ -78,7 +122,7 @@ class Metrics(ABC):
         }
 
 
-class MulticlassMetrics(Metrics):
+class MulticlassMetrics(HeadMetrics):
     """accuracy, average_loss, loss."""
 
     def _update(self, logits: Tensor, labels: Tensor, weight: Tensor) -> None:
@@ -89,7 +133,7 @@ class MulticlassMetrics(Metrics):
         return _as_float32(self._common())
 
 
-class BinaryMetrics(Metrics):
+class BinaryMetrics(HeadMetrics):
     """The metrics of the binary head: those of a threshold at 0.5, means, and the areas under two curves."""
 
     def _update(self, logits: Tensor, labels: Tensor, weight: Tensor) -> None:
@@ -106,55 +150,24 @@ class BinaryMetrics(Metrics):
         self.add("true_positives", (weight * (predicted & positive)).sum())
         self.add("false_positives", (weight * (predicted & ~positive)).sum())
         self.add("positives", (weight * positive).sum())
-        # A prediction counts as positive at the thresholds strictly below it: its bin is how many those are.
-        bins = torch.searchsorted(_thresholds(probability.device), probability)
-        for name, members in (("positive_bins", positive), ("negative_bins", ~positive)):
-            counts = torch.bincount(bins, weights=weight * members, minlength=NUM_THRESHOLDS + 1)
+        for name, counts in curve_sums(probability, positive, weight).items():
             self.add(name, counts)
 
     def result(self) -> MetricValues:
         label_mean = self._mean("label")
-        auc, auc_precision_recall = self._areas()
         true_positives = self._sum("true_positives")
         return _as_float32(
             self._common()
             | {
                 "accuracy_baseline": max(label_mean, 1 - label_mean),
-                "auc": auc,
-                "auc_precision_recall": auc_precision_recall,
+                "auc": area_under_roc(self.sums),
+                "auc_precision_recall": area_under_precision_recall(self.sums),
                 "label/mean": label_mean,
                 "precision": _divide(true_positives, true_positives + self._sum("false_positives")),
                 "prediction/mean": self._mean("prediction"),
                 "recall": _divide(true_positives, self._sum("positives")),
             }
         )
-
-    def _areas(self) -> tuple[float, float]:
-        """Areas under the ROC and the precision-recall curve, by trapezoids over 200 thresholds."""
-        if "positive_bins" not in self.sums:
-            return 0.0, 0.0
-        true_positives = _above(self.sums["positive_bins"])
-        false_positives = _above(self.sums["negative_bins"])
-        positives, negatives = self.sums["positive_bins"].sum(), self.sums["negative_bins"].sum()
-        recall = (true_positives + _AUC_EPSILON) / (positives + _AUC_EPSILON)
-        fall_out = false_positives / (negatives + _AUC_EPSILON)
-        precision = (true_positives + _AUC_EPSILON) / (true_positives + false_positives + _AUC_EPSILON)
-        return _trapezoids(fall_out, recall), _trapezoids(recall, precision)
-
-
-def _thresholds(device: torch.device) -> Tensor:
-    """-1e-7, 1/199, ..., 198/199, 1 + 1e-7, float32 [200]."""
-    inner = [place / (NUM_THRESHOLDS - 1) for place in range(1, NUM_THRESHOLDS - 1)]
-    return torch.tensor([-1e-7, *inner, 1 + 1e-7], dtype=torch.float32, device=device)
-
-
-def _above(bins: Tensor) -> Tensor:
-    """For each threshold, what lies in the bins above it, [200]."""
-    return bins.flip(0).cumsum(0).flip(0)[1:]
-
-
-def _trapezoids(x: Tensor, y: Tensor) -> float:
-    return float(((x[:-1] - x[1:]) * (y[:-1] + y[1:]) / 2).sum())
 
 
 def _divide(total: float, count: float) -> float:

@@ -12,16 +12,14 @@ from raydnn.feature_column.embedding import EmbeddingColumn, IndicatorColumn, Sh
 from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import Activation
 from raydnn.model.batch import EncodedBatch, RowIds
-from raydnn.model.initializers import GlorotUniform, Ones, TruncatedNormal, Zeros, initial_value
+from raydnn.model.dropout import Dropout
+from raydnn.model.initializers import TruncatedNormal, initial_value
+from raydnn.model.layers import AllSum, BatchNorm, Dense
 from raydnn.model.partitioners import Partitioner
 from raydnn.model.tables import Table, TableGroup, TableUse
 from raydnn.model.variable import Variable
 
 BATCH_NORM_MOMENTUM = 0.999
-BATCH_NORM_EPSILON = 0.001
-
-AllSum = Callable[[Tensor], Tensor]
-"""Sums a tensor over the replicas of the model, differentiably; the identity where there is one."""
 
 
 class InputLayer(nn.Module):
@@ -29,7 +27,7 @@ class InputLayer(nn.Module):
 
     Args:
         encoder: whose batches it reads.
-        scope: prefix of the variable names.
+        scope: of the layer, such as 'dnn/input_from_feature_columns/input_layer'; prefix of the variable names.
         seed: of the initial values.
         partitioner: tells into how many slices each table is cut.
     """
@@ -85,7 +83,9 @@ class InputLayer(nn.Module):
 
     def table_name(self, column: EmbeddingColumn) -> str:
         """The name of the variable that a column reads."""
-        return "/".join([self._scope, *map(scoped_name, column.table_path)])
+        path = [scoped_name(name) for name in column.table_path]
+        parents = self._scope.split("/")
+        return "/".join([*(parents if len(path) > 1 else parents[:-1]), *path])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # The fused tables are no parameters, so torch must be told to move them along.
@@ -144,7 +144,7 @@ class DNN(nn.Module):
         partitioner: Partitioner,
     ) -> None:
         super().__init__()
-        self.input_layer = InputLayer(encoder, "dnn/input_from_feature_columns", seed, partitioner)
+        self.input_layer = InputLayer(encoder, "dnn/input_from_feature_columns/input_layer", seed, partitioner)
         self._activation = activation
         self._dropout = dropout
         self.hidden = nn.ModuleList()
@@ -164,24 +164,24 @@ class DNN(nn.Module):
     def forward(
         self,
         batch: EncodedBatch,
-        generator: torch.Generator | None = None,
+        dropout: Dropout = Dropout(0),  # noqa: B008 - a frozen value
         activations: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """The logits.
 
         Args:
             batch: of the encoder.
-            generator: of the dropout masks; only read in training.
+            dropout: of this step; only used in training.
             activations: if given, receives the output of each hidden layer and the logits by scope.
 
         Returns:
             float32 [rows, logits_dimension].
         """
         net = self.input_layer(batch)
-        for layer in self.hidden:
+        for place, layer in enumerate(self.hidden):
             net = self._activation(layer.dense(net))  # type: ignore[operator]
             if self.training and self._dropout is not None:
-                net = drop(net, self._dropout, generator)
+                net = dropout(net, self._dropout, place)
             net = layer.normalize(net)  # type: ignore[operator]
             if activations is not None:
                 activations[layer.scope] = net.detach()  # type: ignore[index]
@@ -191,67 +191,6 @@ class DNN(nn.Module):
         return logits
 
 
-class Dense(nn.Module):
-    """x @ kernel + bias, with the kernel laid out [in, out] and Glorot uniform initial values."""
-
-    def __init__(self, scope: str, inputs: int, units: int, seed: int) -> None:
-        super().__init__()
-        self.scope = scope
-        kernel = initial_value(GlorotUniform(), (inputs, units), seed=seed, name=f"{scope}/kernel")
-        self.kernel = nn.Parameter(kernel)
-        self.bias = nn.Parameter(torch.zeros(units))
-
-    def variables(self) -> Iterator[Variable]:
-        yield Variable(f"{self.scope}/kernel", self.kernel)
-        yield Variable(f"{self.scope}/bias", self.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x, self.kernel)
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation with TensorFlow's moving averages, over the global batch.
-
-    Normalises with the batch mean and the biased variance; moving = 0.999 * moving + 0.001 * batch statistic, the
-    biased variance too (torch takes the unbiased one).
-    """
-
-    moving_mean: Tensor
-    moving_variance: Tensor
-
-    def __init__(self, scope: str, units: int, all_sum: AllSum) -> None:
-        super().__init__()
-        self._scope = scope
-        self._all_sum = all_sum
-        self.gamma = nn.Parameter(Ones().draw((units,), None))
-        self.beta = nn.Parameter(Zeros().draw((units,), None))
-        self.register_buffer("moving_mean", Zeros().draw((units,), None))
-        self.register_buffer("moving_variance", Ones().draw((units,), None))
-
-    def variables(self) -> Iterator[Variable]:
-        yield Variable(f"{self._scope}/gamma", self.gamma)
-        yield Variable(f"{self._scope}/beta", self.beta)
-        yield Variable(f"{self._scope}/moving_mean", self.moving_mean, trainable=False)
-        yield Variable(f"{self._scope}/moving_variance", self.moving_variance, trainable=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean, variance = self.moving_mean, self.moving_variance
-        if self.training:
-            mean, variance = self._batch_statistics(x)
-        return (x - mean) * torch.rsqrt(variance + BATCH_NORM_EPSILON) * self.gamma + self.beta
-
-    def _batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # The mean first and the squared distances from it second: one pass over sums of squares would cancel.
-        totals = self._all_sum(torch.cat([x.sum(0), x.new_tensor([float(len(x))])]))
-        rows = totals[-1].detach().clamp(min=1.0)
-        mean = totals[:-1] / rows
-        variance = self._all_sum(((x - mean) ** 2).sum(0)) / rows
-        with torch.no_grad():
-            self.moving_mean.lerp_(mean, 1 - BATCH_NORM_MOMENTUM)
-            self.moving_variance.lerp_(variance, 1 - BATCH_NORM_MOMENTUM)
-        return mean, variance
-
-
 class _HiddenLayer(nn.Module):
     def __init__(
         self, scope: str, place: int, inputs: int, units: int, seed: int, batch_norm: bool, all_sum: AllSum
@@ -259,18 +198,14 @@ class _HiddenLayer(nn.Module):
         super().__init__()
         self.scope = scope
         self.dense = Dense(scope, inputs, units, seed)
-        self.normalize = BatchNorm(f"{scope}/batchnorm_{place}", units, all_sum) if batch_norm else nn.Identity()
+        self.normalize: nn.Module = nn.Identity()
+        if batch_norm:
+            self.normalize = BatchNorm(f"{scope}/batchnorm_{place}", units, all_sum, BATCH_NORM_MOMENTUM)
 
     def variables(self) -> Iterator[Variable]:
         yield from self.dense.variables()
         if isinstance(self.normalize, BatchNorm):
             yield from self.normalize.variables()
-
-
-def drop(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
-    """Inverted dropout: values are dropped with probability `rate`, the others divided by 1 - rate."""
-    kept = torch.empty_like(x).bernoulli_(1 - rate, generator=generator)
-    return x * kept / (1 - rate)
 
 
 def count_ids(ids: RowIds, num_rows: int, num_buckets: int) -> Tensor:

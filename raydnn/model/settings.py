@@ -6,7 +6,8 @@ from typing import Any
 
 from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import activation, activation_name
-from raydnn.model.network import DNN, AllSum
+from raydnn.model.layers import AllSum
+from raydnn.model.network import DNN
 from raydnn.model.partitioners import Partitioner, min_max_variable_partitioner
 
 

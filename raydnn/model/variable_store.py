@@ -27,6 +27,10 @@ class VariableStore(nn.Module):
             self.add_module(name.replace(".", "_"), module)
         return self._made[name]  # type: ignore[return-value]
 
+    def has_module(self, name: str) -> bool:
+        """Whether a module of this name was made."""
+        return name in self._made
+
     def remember(self, name: str, factory: Callable[[], T]) -> T:
         """Any other object of this name, made by the factory at the first call."""
         if name not in self._remembered:

@@ -93,6 +93,17 @@ class EventFileWriter:
         metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
         self._add(Summary.Value(tag=tag, tensor=tensor, metadata=metadata), step)
 
+    def add_array(self, tag: str, values: NDArray[np.generic], step: int) -> None:
+        """Adds an array, as a tensor (stored as float32).
+
+        Raises:
+            ValueError: the writer is closed.
+        """
+        sizes = [TensorShapeProto.Dim(size=size) for size in values.shape]
+        numbers = np.asarray(values, np.float32).ravel().tolist()
+        tensor = TensorProto(dtype="DT_FLOAT", float_val=numbers, tensor_shape=TensorShapeProto(dim=sizes))
+        self._add(Summary.Value(tag=tag, tensor=tensor), step)
+
     def flush(self) -> None:
         """Puts what was added on disk."""
         if self._records is not None:

@@ -2,6 +2,7 @@
 
 from raydnn.train.checkpoint import (
     CheckpointReader,
+    checkpoints_iterator,
     latest_checkpoint,
     list_variables,
     load_checkpoint,
@@ -11,7 +12,9 @@ from raydnn.train.checkpoint import (
 from raydnn.train.hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
+    FeedFnHook,
     FinalOpsHook,
+    GlobalStepWaiterHook,
     LoggingTensorHook,
     NanTensorHook,
     ProfilerHook,
@@ -48,6 +51,8 @@ from raydnn.train.optimizers import (
     RMSPropOptimizer,
 )
 from raydnn.train.run_context import get_global_step
+from raydnn.train.scaffold import Scaffold
+from raydnn.train.variables import get_variable, placeholder_with_default, variable_scope
 
 __all__ = [
     "AdadeltaOptimizer",
@@ -56,8 +61,10 @@ __all__ = [
     "CheckpointReader",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "FeedFnHook",
     "FinalOpsHook",
     "FtrlOptimizer",
+    "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
     "LoggingTensorHook",
     "MomentumOptimizer",
@@ -67,6 +74,7 @@ __all__ = [
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "RMSPropOptimizer",
+    "Scaffold",
     "SecondOrStepTimer",
     "SessionRunArgs",
     "SessionRunContext",
@@ -75,10 +83,12 @@ __all__ = [
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "checkpoints_iterator",
     "cosine_decay",
     "cosine_decay_restarts",
     "exponential_decay",
     "get_global_step",
+    "get_variable",
     "inverse_time_decay",
     "latest_checkpoint",
     "linear_cosine_decay",
@@ -88,6 +98,8 @@ __all__ = [
     "natural_exp_decay",
     "noisy_linear_cosine_decay",
     "piecewise_constant",
+    "placeholder_with_default",
     "polynomial_decay",
     "save_checkpoint",
+    "variable_scope",
 ]

@@ -1,7 +1,7 @@
 """The training loop: batches through a model, with hooks around every step, on one replica or many alike."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
@@ -24,7 +24,8 @@ from raydnn.train.replicas import Replicas
 logger = logging.getLogger(__name__)
 
 
-StepFn = Callable[[Batch, set[str]], dict[str, Any]]
+StepFn = Callable[[Batch, set[str], Mapping[str, Any]], dict[str, Any]]
+"""Runs one batch: (batch, names to fetch, placeholder -> value) -> name -> value."""
 
 
 class HasValues(Protocol):
@@ -40,12 +41,15 @@ class HasValues(Protocol):
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
         """All variables and slots by name, without global_step."""
 
+    def load(self, name: str, value: Any) -> None:
+        """Set a variable."""
+
 
 class TrainableModel(HasValues, Protocol):
     """What the training loop drives."""
 
-    def train(self, batch: Batch, fetches: set[str]) -> dict[str, Any]:
-        """Make one update and return what was fetched, by name."""
+    def train(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Make one update with what placeholders are fed, and return what was fetched, by name."""
 
 
 class LoopSession:
@@ -74,6 +78,9 @@ class LoopSession:
         of_step = {name: self._of_step[name] for name in names & set(self._of_step) & {LOSS, ROWS}}
         return fill(fetches, of_step | self._model.fetch(names - set(of_step)))
 
+    def load(self, name: str, value: Any) -> None:
+        self._model.load(name, value)
+
     def request_stop(self) -> None:
         self._stop_requested = True
 
@@ -92,7 +99,7 @@ class LoopSession:
         """Run one step and the hooks around it.
 
         Raises:
-            RuntimeError: a stop was requested before.
+            RuntimeError: a stop was requested before, or two hooks feed the same placeholder.
         """
         if self._stop_requested:
             raise RuntimeError("a step was run after a stop had been requested")
@@ -100,15 +107,28 @@ class LoopSession:
         context = SessionRunContext(SessionRunArgs("train_op"), self)
         wanted = [hook.before_run(context) for hook in hooks]
         fetches = [None if args is None else args.fetches for args in wanted]
-        for hook, args in zip(hooks, wanted, strict=True):
-            if args is not None and (args.feed_dict is not None or args.options is not None):
-                raise ValueError(f"{type(hook).__name__}: feed_dict and options of SessionRunArgs must be None")
-        values = self._step(batch, set(fetched_names(fetches)))
+        values = self._step(batch, set(fetched_names(fetches)), _feeds(wanted))
         self._of_step = values
         for hook, fetch in zip(hooks, fetches, strict=True):
             hook.after_run(context, SessionRunValues(fill(fetch, values)))
         if context.stop_requested:
             self.request_stop()
+
+
+def _feeds(wanted: Sequence[SessionRunArgs | None]) -> dict[str, Any]:
+    """What the hooks of a step feed, together."""
+    feeds: dict[str, Any] = {}
+    for args in wanted:
+        if args is None:
+            continue
+        if args.options is not None:
+            raise ValueError("options of SessionRunArgs must be None: there is no TensorFlow runtime to set")
+        given = args.feed_dict or {}
+        twice = sorted(set(given) & set(feeds))
+        if twice:
+            raise RuntimeError(f"two hooks feed {', '.join(twice)}")
+        feeds |= given
+    return feeds
 
 
 def train_loop(

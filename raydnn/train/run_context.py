@@ -1,15 +1,16 @@
 """The surroundings in which a model function is called, and what it may ask of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
+from raydnn.model.dropout import Dropout
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.learning_rate import GlobalStep
 from raydnn.train.replicas import Replicas
@@ -17,9 +18,33 @@ from raydnn.train.replicas import Replicas
 M = TypeVar("M", bound=nn.Module)
 
 
+@dataclass(eq=False)
+class Call:
+    """What one call of a model function has brought about so far.
+
+    Attributes:
+        feeds: values for placeholders.
+        first_row: place of the first row of the replica's batch within the global batch.
+        scope: prefix of the names of variables that are made now, '' or 'a/b/'.
+        reuse: whether a name may be used again.
+        names: full names used so far.
+        placeholders: names of the placeholders met so far.
+        scalars, histograms: for TensorBoard, by tag; None if this step writes none.
+    """
+
+    feeds: Mapping[str, Any] = field(default_factory=dict)
+    first_row: int = 0
+    scope: str = ""
+    reuse: bool = False
+    names: set[str] = field(default_factory=set)
+    placeholders: set[str] = field(default_factory=set)
+    scalars: dict[str, float] | None = None
+    histograms: dict[str, Tensor] | None = None
+
+
 @dataclass
 class ModelContext:
-    """What surrounds a call of a model function.
+    """What surrounds the calls of a model function.
 
     Attributes:
         store: keeps the model's modules.
@@ -29,7 +54,7 @@ class ModelContext:
         device: where the variables live.
         global_step: the number of updates so far.
         is_building: whether the call only makes the variables: nothing may be learned from its batch.
-        wants_activations: whether the outputs of layers should be returned.
+        call: the call that is going on, or else the last one.
     """
 
     store: VariableStore
@@ -39,33 +64,72 @@ class ModelContext:
     device: torch.device
     global_step: int = 0
     is_building: bool = False
-    wants_activations: bool = False
-    _generator: torch.Generator = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._generator = torch.Generator(self.device)
+    call: Call = field(default_factory=Call)
 
     @property
     def is_training(self) -> bool:
         """Whether dropout and batch statistics are on."""
         return self.is_train_mode and not self.is_building
 
-    def dropout_generator(self) -> torch.Generator:
-        """The generator of this step's dropout masks, the same however often the step is repeated."""
-        step_seed = hash((self.seed, self.global_step, self.replicas.rank)) & (2**63 - 1)
-        return self._generator.manual_seed(step_seed)
+    def step_seed(self, rank: int = 0) -> int:
+        """A seed for what happens by chance in this step, the same however often the step is repeated."""
+        return hash((self.seed, self.global_step, rank)) & (2**63 - 1)
+
+    def dropout(self) -> Dropout:
+        """The dropout of this step."""
+        return Dropout(self.step_seed(), self.call.first_row)
 
     def all_sum(self, tensor: Tensor) -> Tensor:
         """The sum over the replicas."""
         return tensor if self.is_building else self.replicas.all_sum(tensor)
+
+    def use_name(self, name: str | None, default: str) -> str:
+        """The full name of something that is made in the current scope.
+
+        Args:
+            name: as the user gave it, or None.
+            default: of which DEFAULT, DEFAULT_1, DEFAULT_2 ... the first free one is taken.
+
+        Raises:
+            ValueError: the name is taken already in this call.
+        """
+        call = self.call
+        if name is None:
+            full, place = f"{call.scope}{default}", 0
+            while full in call.names:
+                place += 1
+                full = f"{call.scope}{default}_{place}"
+        else:
+            full = f"{call.scope}{name}"
+            if full in call.names and not call.reuse:
+                raise ValueError(
+                    f"the name '{full}' is used twice in one call of the model function: give another one, or share "
+                    "the variables on purpose inside `variable_scope(..., reuse=True)`"
+                )
+        call.names.add(full)
+        return full
+
+    def module(self, name: str, factory: Callable[[], M]) -> M:
+        """The module of this full name, made at the first call of the model function.
+
+        Raises:
+            ValueError: it is new, but the first call is over.
+        """
+        if not self.is_building and not self.store.has_module(name):
+            raise ValueError(
+                f"'{name}' was not there when the model was built: a model function must make the same variables at "
+                "every call, with an empty batch too"
+            )
+        return self.store.get_module(name, lambda: factory().to(self.device))
 
 
 _current: ContextVar[ModelContext] = ContextVar("raydnn model context")
 
 
 @contextmanager
-def surroundings(context: ModelContext) -> Iterator[None]:
-    """Make a context the current one."""
+def surroundings(context: ModelContext, call: Call) -> Iterator[None]:
+    """Make a context the current one, for one call of the model function."""
+    context.call = call
     token = _current.set(context)
     try:
         yield
@@ -89,7 +153,7 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
     """A torch module of the model, made at the first call of the model function and found again later.
 
     Args:
-        name: prefix of its variables' names.
+        name: prefix of its variables' names, below the current `variable_scope`.
         factory: makes the module; what it draws from torch's generator is decided by `tf_random_seed` and the name.
 
     Returns:
@@ -97,16 +161,18 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
 
     Raises:
         RuntimeError: called outside a model function.
+        ValueError: the name was not used when the model was built.
     """
     context = current_context()
+    full = f"{context.call.scope}{name}"
 
     def make() -> M:
         # Torch modules draw their initial values from the global generator, which is left as it was.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(crc32(f"{context.seed}/{name}".encode()))
-            return factory().to(context.device)
+            torch.default_generator.manual_seed(crc32(f"{context.seed}/{full}".encode()))
+            return factory()
 
-    module = context.store.get_module(name, make)
+    module = context.module(full, make)
     module.train(context.is_training)
     return module
 

@@ -11,6 +11,8 @@ import pytest
 import ray
 import ray.cloudpickle
 import ray.data
+from custom_models import normalized_model_fn
+from fake_data import fake_batches
 from recording_hooks import FileLossRecorder, KillOnce, recorded_losses
 
 import raydnn
@@ -24,7 +26,7 @@ from raydnn.feature_column import (
 from raydnn.losses import Reduction
 
 # Workers cannot import test modules by name.
-for name in (__name__, "recording_hooks"):
+for name in (__name__, "custom_models", "fake_data", "recording_hooks"):
     ray.cloudpickle.register_pickle_by_value(sys.modules[name])
 
 pytestmark = [pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
@@ -97,6 +99,24 @@ def test_two_workers_train_as_one_process_does(tmp_path: Path, reduction: str, b
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     for name, value in variables(alone).items():
         np.testing.assert_allclose(together.get_variable_value(name), value, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_two_workers_train_a_model_function_of_ones_own_as_one_process_does(tmp_path: Path):
+    def estimator(name: str, num_workers: int | None) -> raydnn.Estimator:
+        config = raydnn.RunConfig(tf_random_seed=3, num_workers=num_workers)
+        return raydnn.Estimator(normalized_model_fn, tmp_path / name, config)
+
+    # Batches of 7 rows: the parts of two workers are not alike.
+    def input_fn():
+        return iter(fake_batches(8, 7))
+
+    alone, together = estimator("alone", None), estimator("together", 2)
+    expected = train(alone, input_fn, tmp_path / "alone-losses")
+    found = train(together, input_fn, tmp_path / "together-losses")
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for name, value in variables(alone).items():
+        np.testing.assert_allclose(together.get_variable_value(name), value, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert together.evaluate(input_fn)["accuracy"] == alone.evaluate(input_fn)["accuracy"]
 
 
 def test_a_run_with_shards_of_1000_and_3_rows_ends_and_uses_every_row(tmp_path: Path):

@@ -49,6 +49,7 @@ def test_the_positional_arguments_are_tensorflows_with_their_defaults() -> None:
         ("keep_checkpoint_max", -1),
         ("keep_checkpoint_every_n_hours", 0),
         ("keep_checkpoint_every_n_hours", -1),
+        ("keep_checkpoint_every_n_hours", None),
         ("log_step_count_steps", 0),
         ("log_step_count_steps", -1),
         ("train_distribute", object()),
@@ -66,6 +67,8 @@ def test_the_positional_arguments_are_tensorflows_with_their_defaults() -> None:
         ("max_failures", -1),
         ("tracking", "tensorboard"),
         ("input_engine", "process"),
+        ("recover", 1),
+        ("recover", None),
     ],
 )
 def test_a_bad_value_is_refused_by_name_here_and_in_replace(name: str, bad: Any) -> None:
@@ -86,7 +89,6 @@ def test_a_bad_value_is_refused_by_name_here_and_in_replace(name: str, bad: Any)
         ("keep_checkpoint_max", 0),
         ("keep_checkpoint_max", None),
         ("keep_checkpoint_every_n_hours", 0.5),
-        ("keep_checkpoint_every_n_hours", None),
         ("log_step_count_steps", None),
         ("device_fn", lambda op: "cpu"),
         ("protocol", "grpc"),
@@ -96,6 +98,7 @@ def test_a_bad_value_is_refused_by_name_here_and_in_replace(name: str, bad: Any)
         ("checkpoint_save_graph_def", False),
         ("num_workers", 1),
         ("input_engine", "inline"),
+        ("recover", True),
     ],
 )
 def test_a_value_at_the_edge_is_taken(name: str, good: Any) -> None:
@@ -192,3 +195,9 @@ def test_tracking_by_name_has_the_default_settings() -> None:
 
 def test_the_local_process_is_the_chief() -> None:
     assert RunConfig().is_chief
+
+
+def test_the_settings_for_a_manifest_are_plain_values() -> None:
+    values = RunConfig(recover=True, tracking="mlflow").to_json()
+    assert values["recover"] is True
+    assert isinstance(values["tracking"], str)

@@ -98,7 +98,10 @@ def test_the_file_lies_unchanged_in_assets_and_the_manifest_names_it_without_its
     assert (export_dir / "assets" / "words.txt").read_bytes() == Path(path).read_bytes()
     manifest = (export_dir / "model.json").read_text()
     assert str(tmp_path) not in manifest
-    assert json.loads(manifest)["columns"][0]["categorical_column"]["vocabulary_file"] == "assets/words.txt"
+    assert (
+        json.loads(manifest)["model"]["classifier"]["columns"][0]["categorical_column"]["vocabulary_file"]
+        == "assets/words.txt"
+    )
 
 
 def test_files_of_one_name_and_different_words_do_not_overwrite_each_other(tmp_path: Path) -> None:

@@ -7,11 +7,19 @@ import pyarrow as pa
 import pytest
 import torch
 
-from raydnn.estimator.export import ServingInputReceiver, build_raw_serving_input_receiver_fn
+from raydnn.estimator.export import (
+    ServingInputReceiver,
+    SupervisedInputReceiver,
+    TensorServingInputReceiver,
+    build_parsing_serving_input_receiver_fn,
+    build_raw_serving_input_receiver_fn,
+    build_raw_supervised_input_receiver_fn,
+)
 from raydnn.export.receivers import spec_to_json
 from raydnn.feature_column import FixedLenFeature, VarLenFeature
 
 AGE = {"age": FixedLenFeature((1,), "float32")}
+LABEL = FixedLenFeature((), "int64")
 
 
 @pytest.mark.parametrize(
@@ -44,15 +52,50 @@ def test_what_tells_no_layout_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["features", "receiver_tensors"])
-@pytest.mark.parametrize("bad", [{}, [AGE], None, {3: AGE["age"]}, {"age": "float32"}])
+@pytest.mark.parametrize("bad", [{}, [AGE], None, {3.5: AGE["age"]}, {"age": "float32"}])
 def test_a_receiver_holds_layouts_by_name(field: str, bad: Any) -> None:
     with pytest.raises(ValueError, match=field):
         ServingInputReceiver(**{"features": AGE, "receiver_tensors": AGE, field: bad})
 
 
-def test_alternatives_are_refused_for_now() -> None:
-    with pytest.raises(ValueError, match="receiver_tensors_alternatives"):
-        ServingInputReceiver(AGE, AGE, {"other": AGE})  # type: ignore[arg-type]
+def test_single_layouts_get_tensorflows_names() -> None:
+    receiver = ServingInputReceiver(AGE["age"], AGE["age"])  # type: ignore[arg-type]
+    assert (list(receiver.features), list(receiver.receiver_tensors)) == (["feature"], ["input"])
+    supervised = SupervisedInputReceiver(AGE, LABEL, {**AGE, "label": LABEL})  # type: ignore[arg-type]
+    assert (supervised.label, supervised.labels) == ("label", {"label": LABEL})
+
+
+def test_features_may_have_numbers_for_names() -> None:
+    assert list(ServingInputReceiver({7: AGE["age"]}, {"7": AGE["age"]}).features) == ["7"]
+
+
+def test_a_receiver_of_a_tensor_takes_one_layout() -> None:
+    assert TensorServingInputReceiver(AGE["age"], AGE["age"]).takes_tensor  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be one layout"):
+        TensorServingInputReceiver(AGE, AGE)
+
+
+def test_the_parsing_receiver_takes_serialized_examples() -> None:
+    receiver = build_parsing_serving_input_receiver_fn(AGE)()
+    assert receiver.features == AGE
+    assert receiver.receiver_tensors == {"examples": FixedLenFeature((), "string")}
+
+
+@pytest.mark.parametrize("inputs", [{"size": AGE["age"]}, {"a": LABEL, "b": LABEL}, {"text": VarLenFeature("string")}])
+def test_inputs_that_give_no_features_are_refused(inputs: Any) -> None:
+    two = {**AGE, "other": LABEL}
+    with pytest.raises(ValueError, match="lack age, other; a request must carry"):
+        ServingInputReceiver(two, inputs)
+    with pytest.raises(ValueError, match="lack age, other"):
+        ServingInputReceiver(two, two, {"alternative": inputs})
+
+
+def test_raw_features_and_label_of_one_name_are_refused() -> None:
+    assert build_raw_supervised_input_receiver_fn(AGE, "int64")().label == "label"
+    with pytest.raises(ValueError, match="both have age"):
+        build_raw_supervised_input_receiver_fn(AGE, {"age": "int64"})
+    with pytest.raises(ValueError, match="one layout; got a, b"):
+        build_raw_supervised_input_receiver_fn(AGE, {"a": "int64", "b": "int64"})()
 
 
 @pytest.mark.parametrize(

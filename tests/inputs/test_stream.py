@@ -19,16 +19,16 @@ from raydnn.inputs.batch import Batch
 from raydnn.inputs.input_fn import as_input
 from raydnn.inputs.ordered_map import map_in_thread, map_inline
 from raydnn.inputs.prepare import EncodingPreparer, RawPreparer
-from raydnn.inputs.raw_tensors import raw_tensors
 from raydnn.inputs.stream import Reader, UnitMap, given_batches, open_stream, planned_batches
 from raydnn.model.batch import EncodedBatch
+from raydnn.train.feature_batch import FeatureBatchMaker
 
 NUM_ROWS = 103
 RANKS = (1, 2, 3, 4)
 
 
 def raw_reader(rank: int = 0, num_ranks: int = 1) -> Reader:
-    return Reader(RawPreparer(), raw_tensors, rank, num_ranks)
+    return Reader(RawPreparer(), FeatureBatchMaker(), rank, num_ranks)
 
 
 def encoding_reader() -> Reader:
@@ -188,8 +188,7 @@ def numbered_batches(*sizes: int) -> Iterator[tuple[Any, Any]]:
 @pytest.mark.parametrize("num_ranks", RANKS)
 def test_given_batches_are_cut_into_one_part_for_each_rank(num_ranks: int) -> None:
     of_ranks = [
-        list(given_batches(numbered_batches(8, 5, 1), raw_reader(rank, num_ranks), is_own_shard=False))
-        for rank in range(num_ranks)
+        list(given_batches(numbered_batches(8, 5, 1), raw_reader(rank, num_ranks))) for rank in range(num_ranks)
     ]
     for parts, expected in zip(zip(*of_ranks, strict=True), ([0, 8], [8, 13], [13, 14]), strict=True):
         assert list(chain(*map(rows_of, parts))) == list(range(*expected))
@@ -200,25 +199,25 @@ def test_given_batches_are_cut_into_one_part_for_each_rank(num_ranks: int) -> No
 
 
 def test_an_own_shard_is_left_whole() -> None:
-    batches = list(given_batches(numbered_batches(8, 5), raw_reader(rank=1, num_ranks=2), is_own_shard=True))
+    batches = list(given_batches(numbered_batches(8, 5), raw_reader(rank=1, num_ranks=2).of_own_shard()))
     assert [rows_of(batch) for batch in batches] == [list(range(8)), list(range(8, 13))]
 
 
 def test_given_batches_have_no_cursor() -> None:
-    (batch,) = given_batches(numbered_batches(3), raw_reader(), is_own_shard=False)
+    (batch,) = given_batches(numbered_batches(3), raw_reader())
     assert batch.cursor is None
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [[0], [1]], np.array([[0], [1]]), pa.array([0, 1])])
 def test_labels_may_be_one_or_two_dimensional(labels: Any) -> None:
-    (batch,) = given_batches([({"row": [0, 1]}, labels)], raw_reader(), is_own_shard=False)
+    (batch,) = given_batches([({"row": [0, 1]}, labels)], raw_reader())
     assert batch.labels.flatten().tolist() == [0, 1]
 
 
 def test_sparse_labels_are_refused() -> None:
     labels = SparseTensor([[0, 0]], [1], (2, 1))
     with pytest.raises(ValueError, match="labels must be dense"):
-        next(given_batches([({"row": [0, 1]}, labels)], raw_reader(), is_own_shard=False))
+        next(given_batches([({"row": [0, 1]}, labels)], raw_reader()))
 
 
 def test_an_open_stream_gives_its_batches_and_an_empty_one(parquet: str) -> None:

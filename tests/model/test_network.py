@@ -21,7 +21,9 @@ from raydnn.feature_column import (
 from raydnn.feature_column.encoder import Encoder, input_layer_columns
 from raydnn.initializers import Constant
 from raydnn.model.batch import EncodedBatch, RowIds
-from raydnn.model.network import DNN, BatchNorm, InputLayer, count_ids, drop, scoped_name
+from raydnn.model.dropout import Dropout
+from raydnn.model.layers import BatchNorm
+from raydnn.model.network import DNN, InputLayer, count_ids, scoped_name
 from raydnn.model.settings import NetworkSettings
 
 INPUT = "dnn/input_from_feature_columns/input_layer"
@@ -265,12 +267,12 @@ def test_a_layer_is_activated_then_dropped_then_normalized_and_the_logits_are_no
     network = network_of(*columns, hidden_units=(4,), dropout=0.5, batch_norm=True).train()
     batch = batch_of(encoder_of(*columns), x=vectors(np.random.default_rng(0).normal(size=(8, 3))))
     activations: dict[str, Tensor] = {}
-    logits = network(batch, torch.Generator().manual_seed(3), activations)
+    logits = network(batch, Dropout(3), activations)
 
     values = variables_of(network)
     assert batch.dense is not None
     net = torch.relu(batch.dense @ values["dnn/hiddenlayer_0/kernel"] + values["dnn/hiddenlayer_0/bias"])
-    net = drop(net, 0.5, torch.Generator().manual_seed(3))
+    net = Dropout(3)(net, 0.5)
     net = (net - net.mean(0)) / torch.sqrt(net.var(0, unbiased=False) + 0.001)
     torch.testing.assert_close(activations["dnn/hiddenlayer_0"], net.detach(), rtol=1e-4, atol=1e-5)
     expected = net @ values["dnn/logits/kernel"] + values["dnn/logits/bias"]
@@ -289,32 +291,14 @@ def test_without_rows_there_are_no_logits(batch_norm: bool) -> None:
 # --- Dropout
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.25, 0.9])
-def test_dropped_values_are_zero_and_the_others_scaled_up(rate: float) -> None:
-    x = torch.full((300, 300), 3.0)
-    dropped = drop(x, rate, torch.Generator().manual_seed(1))
-    kept = dropped != 0
-    torch.testing.assert_close(dropped[kept], (x / (1 - rate))[kept])
-    assert kept.double().mean().item() == pytest.approx(1 - rate, abs=0.01)
-    assert dropped.mean().item() == pytest.approx(3.0, rel=0.05)
-
-
-def test_the_gradient_flows_through_kept_values_only() -> None:
-    x = torch.ones(100, requires_grad=True)
-    dropped = drop(x, 0.5, torch.Generator().manual_seed(1))
-    dropped.sum().backward()
-    assert x.grad is not None
-    assert torch.equal(x.grad, dropped.detach())
-
-
-def test_dropout_works_in_training_only_and_follows_its_generator() -> None:
+def test_dropout_works_in_training_only_and_follows_its_seed() -> None:
     columns = (numeric_column("x", 3),)
     network = network_of(*columns, hidden_units=(50,), dropout=0.5)
     plain = network_of(*columns, hidden_units=(50,))
     batch = batch_of(encoder_of(*columns), x=vectors(np.ones((4, 3))))
     assert torch.equal(network.eval()(batch), plain(batch))
     network.train()
-    first, again, other = (network(batch, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, again, other = (network(batch, Dropout(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -323,7 +307,7 @@ def test_dropout_works_in_training_only_and_follows_its_generator() -> None:
 
 
 def batch_norm_of(units: int) -> BatchNorm:
-    return BatchNorm("scope", units, lambda tensor: tensor)
+    return BatchNorm("scope", units, lambda tensor: tensor, momentum=0.999)
 
 
 def test_training_normalizes_with_the_mean_and_the_biased_variance_of_the_batch() -> None:

@@ -86,6 +86,14 @@ def test_input_position_and_config_are_noted_in_the_manifest(tmp_path: Path) -> 
     assert (manifest.input_position, manifest.config) == ({"epoch": 1}, {"keep_checkpoint_max": 5})
 
 
+def test_a_damaged_checkpoint_is_removed_like_any_other(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path), keep_max=2)
+    save(store, 0, 3)
+    (tmp_path / "model.ckpt-0" / "manifest.json").write_text("{")
+    save(store, 6)
+    assert kept_steps(tmp_path) == listed_steps(tmp_path) == [3, 6]
+
+
 def test_a_retained_checkpoint_that_someone_removed_does_not_stop_saving(tmp_path: Path) -> None:
     store = CheckpointStore(str(tmp_path), keep_max=2)
     save(store, 0, 3)

@@ -12,7 +12,7 @@ from fake_training import CountingModel, RecordingHook, empty_batch, run_loop
 
 from raydnn.errors import OutOfRangeError
 from raydnn.inputs.batch import Batch
-from raydnn.train import SessionRunArgs, SessionRunHook
+from raydnn.train import FeedFnHook, SessionRunArgs, SessionRunHook
 
 
 class Calling(RecordingHook):
@@ -194,11 +194,15 @@ def test_a_fetch_that_is_no_name_is_refused() -> None:
         run_loop(CountingModel(), [RecordingHook(fetches=["loss", 3])])
 
 
-@pytest.mark.parametrize("arguments", [{"feed_dict": {"x": 1}}, {"options": object()}])
-def test_what_only_a_graph_could_do_is_refused(arguments: dict[str, Any]) -> None:
-    class Feeding(SessionRunHook):
+def test_options_of_a_graph_are_refused() -> None:
+    class WithOptions(SessionRunHook):
         def before_run(self, run_context: Any) -> SessionRunArgs:
-            return SessionRunArgs("loss", **arguments)
+            return SessionRunArgs("loss", options=object())
 
-    with pytest.raises(ValueError, match="Feeding: feed_dict and options"):
-        run_loop(CountingModel(), [Feeding()])
+    with pytest.raises(ValueError, match="options"):
+        run_loop(CountingModel(), [WithOptions()])
+
+
+def test_two_hooks_may_not_feed_the_same_placeholder() -> None:
+    with pytest.raises(RuntimeError, match="two hooks feed x"):
+        run_loop(CountingModel(), [FeedFnHook(lambda: {"x": 1}), FeedFnHook(lambda: {"x": 2, "y": 3})])

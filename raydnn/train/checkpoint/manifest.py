@@ -7,6 +7,11 @@ from typing import Any
 from raydnn import errors
 
 FORMAT = "raydnn-checkpoint-1"
+# Ends each error about a damaged checkpoint.
+WAY_OUT = (
+    ". To go on from an older checkpoint, give RunConfig(recover=True), or remove the folder and the line that names "
+    "it in the file 'checkpoint'"
+)
 
 
 @dataclass(frozen=True)
@@ -77,5 +82,5 @@ class Manifest:
                 }
                 return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise errors.DataLossError(f"{path} is damaged: {error}") from error
+            raise errors.DataLossError(f"{path} is damaged: {error}{WAY_OUT}") from error
         raise errors.FailedPreconditionError(f"{path} has the format {found!r}; this version reads {FORMAT!r}")

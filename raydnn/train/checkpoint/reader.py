@@ -1,5 +1,8 @@
 """Reading checkpoints, with every byte checked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -7,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from raydnn import errors, storage
-from raydnn.train.checkpoint.manifest import Manifest, StoredVariable
+from raydnn.train.checkpoint.manifest import WAY_OUT, Manifest, StoredVariable
 from raydnn.train.checkpoint.state import MANIFEST_FILE, latest_checkpoint
 from raydnn.train.checkpoint.tensor_bundle import TensorBundleReader, find_tensor_bundle
 from raydnn.train.checkpoint.writer import sha256
@@ -37,6 +40,16 @@ class CheckpointReader:
         """The step at which it was taken."""
         return self.manifest.global_step
 
+    def check(self) -> None:
+        """Read all files that were not read yet and compare their bytes with their digests.
+
+        Raises:
+            DataLossError: one is damaged or missing.
+        """
+        for file in sorted({*self.manifest.files, *(place.file for place in self.manifest.variables.values())}):
+            with self._whole_file(file):
+                pass
+
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """Name -> shape of every variable."""
         return {name: list(place.shape) for name, place in self.manifest.variables.items()}
@@ -65,22 +78,27 @@ class CheckpointReader:
             by_file.setdefault(self._place(name).file, []).append(name)
         values: dict[str, NDArray[Any]] = {}
         for file, members in by_file.items():
-            url = storage.join(self.path, file)
-            if not storage.exists(url):
-                raise errors.DataLossError(f"{url} is missing; the checkpoint is incomplete")
-            with storage.local_copy(url) as local:
-                if file not in self._checked and sha256(local) != self.manifest.files[file]:
-                    raise errors.DataLossError(
-                        f"{url} is damaged: its bytes do not match the digest in {MANIFEST_FILE}. Remove the folder "
-                        f"and the line that names it in the file 'checkpoint' to go on from an older checkpoint"
-                    )
-                self._checked.add(file)
+            with self._whole_file(file) as local:
                 try:
                     with safe_open(str(local), framework="numpy") as tensors:
                         values |= {name: np.asarray(tensors.get_tensor(name)) for name in members}
                 except SafetensorError as error:
-                    raise errors.DataLossError(f"{url} is damaged: {error}") from error
+                    raise errors.DataLossError(f"{self.path}/{file} is damaged: {error}{WAY_OUT}") from error
         return values
+
+    @contextmanager
+    def _whole_file(self, file: str) -> Iterator[Path]:
+        """A local path to a file whose bytes are right; the digest is computed once."""
+        url = storage.join(self.path, file)
+        if not storage.exists(url):
+            raise errors.DataLossError(f"{url} is missing; the checkpoint is incomplete{WAY_OUT}")
+        with storage.local_copy(url) as local:
+            if file not in self._checked and sha256(local) != self.manifest.files.get(file):
+                raise errors.DataLossError(
+                    f"{url} is damaged: its bytes do not match the digest in {MANIFEST_FILE}{WAY_OUT}"
+                )
+            self._checked.add(file)
+            yield local
 
     def _place(self, name: str) -> StoredVariable:
         if name not in self.manifest.variables:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from raydnn import storage
+from raydnn import errors, storage
 from raydnn.train.checkpoint.manifest import Manifest
 from raydnn.train.checkpoint.state import MANIFEST_FILE, PREFIX, read_state, write_state
 from raydnn.train.checkpoint.writer import write_checkpoint
@@ -67,8 +67,11 @@ class CheckpointStore:
         path = storage.join(self.model_dir, name)
         manifest = storage.join(path, MANIFEST_FILE)
         if storage.exists(manifest):
-            saved_at = Manifest.from_json(storage.read_bytes(manifest), manifest).saved_at
+            try:
+                saved_at = Manifest.from_json(storage.read_bytes(manifest), manifest).saved_at
+            except errors.DataLossError:
+                saved_at = 0.0  # a damaged checkpoint is not worth keeping, nor worth stopping for
             if saved_at > self._next_keep_time:
                 self._next_keep_time += self._keep_seconds
                 return
-        storage.remove_folder(path)
+        storage.discard_folder(path)

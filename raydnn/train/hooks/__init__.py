@@ -1,7 +1,9 @@
 """Hooks of the training loop, with TensorFlow's names, order and life cycle."""
 
 from raydnn.train.hooks.checkpoint_saver import CheckpointSaverHook, CheckpointSaverListener
+from raydnn.train.hooks.feed_fn import FeedFnHook
 from raydnn.train.hooks.final_ops import FinalOpsHook
+from raydnn.train.hooks.global_step_waiter import GlobalStepWaiterHook
 from raydnn.train.hooks.logging_tensor import LoggingTensorHook
 from raydnn.train.hooks.nan_tensor import NanTensorHook
 from raydnn.train.hooks.profiler import ProfilerHook
@@ -18,7 +20,9 @@ from raydnn.train.hooks.timer import SecondOrStepTimer
 __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "FeedFnHook",
     "FinalOpsHook",
+    "GlobalStepWaiterHook",
     "LoggingTensorHook",
     "NanTensorHook",
     "ProfilerHook",

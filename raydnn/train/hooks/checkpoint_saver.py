@@ -74,8 +74,9 @@ class CheckpointSaverHook(SessionRunHook):
 
     def add_listeners(self, listeners: Sequence[CheckpointSaverListener]) -> None:
         """Add listeners that are not registered yet."""
-        known = {id(listener) for listener in self._listeners}
-        self._listeners += [listener for listener in listeners if id(listener) not in known]
+        for listener in listeners:
+            if all(listener is not known for known in self._listeners):
+                self._listeners.append(listener)
 
     def begin(self) -> None:
         self._timer.reset()

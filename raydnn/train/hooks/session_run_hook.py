@@ -19,7 +19,8 @@ class SessionRunArgs:
         fetches: a name, or a list or dict of fetches. A name is 'loss', 'global_step', a key of the predictions, or a
             variable (a trailing ':0' and '/part_0' are ignored). Loss and predictions are those before the update,
             global_step and variables those after it.
-        feed_dict, options: as in TensorFlow; must be None.
+        feed_dict: name of a `placeholder_with_default` -> value for this step, or None.
+        options: of TensorFlow's runtime; must be None.
     """
 
     fetches: Any
@@ -49,6 +50,9 @@ class Session(Protocol):
 
     def run(self, fetches: Any) -> Any:
         """Current values of variables and of 'global_step', in the structure of the fetches."""
+
+    def load(self, name: str, value: Any) -> None:
+        """Set a variable or a slot; with several workers each must set the same value."""
 
     def request_stop(self) -> None:
         """End the loop after the current step."""

@@ -1,0 +1,92 @@
+"""Raw rows as the features and labels of a model function of the user's own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from raydnn.feature_column.dtypes import arrow_dtype_name
+from raydnn.feature_column.encoder import Encoder
+from raydnn.feature_column.raw_features import flatten
+from raydnn.inputs.arrays import features_to_arrow
+from raydnn.inputs.dataset import LABEL_COLUMN
+from raydnn.model.batch import EncodedBatch
+
+
+class FeatureBatch(dict[str, Any]):
+    """Features by name: numbers of a fixed shape as torch tensors [rows, ...], text and ragged ones as Arrow arrays.
+
+    Args:
+        rows: the raw features.
+        maker: of this batch and the next ones; learns which encoders the model function uses.
+    """
+
+    def __init__(self, rows: pa.RecordBatch, maker: "FeatureBatchMaker") -> None:
+        super().__init__({name: _tensor(rows.column(name), maker.device) for name in rows.schema.names})
+        self._rows = rows
+        self._maker = maker
+        self._original = dict(self)
+        self._encoded = {id(encoder): self._encode(encoder) for encoder in maker.encoders}
+
+    def encode(self, encoder: Encoder) -> EncodedBatch | None:
+        """The batch encoded, from the rows it was made of; None if features that are read were changed since."""
+        if any(self.get(key) is not self._original.get(key) for key in encoder.feature_keys):
+            return None
+        if id(encoder) not in self._encoded:
+            # From now on this is done where batches are made ahead, and not in the training step.
+            if all(known is not encoder for known in self._maker.encoders):
+                self._maker.encoders.append(encoder)
+            self._encoded[id(encoder)] = self._encode(encoder)
+        return self._encoded[id(encoder)]
+
+    def _encode(self, encoder: Encoder) -> EncodedBatch:
+        return EncodedBatch.from_arrow(encoder.encode(self._rows), self._maker.device)
+
+
+class FeatureBatchMaker:
+    """Makes features and labels from raw rows; see `raydnn.inputs.batch.ToTensors`.
+
+    Args:
+        device: where tensors go.
+
+    Attributes:
+        encoders: those that the model function has used so far.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self.encoders: list[Encoder] = []
+
+    def __call__(self, rows: pa.RecordBatch) -> tuple[FeatureBatch, Any]:
+        labels = None
+        if LABEL_COLUMN in rows.schema.names:
+            labels = _tensor(rows.column(LABEL_COLUMN), self.device)
+            rows = rows.drop_columns([LABEL_COLUMN])
+        return FeatureBatch(rows, self), labels
+
+
+def encoded_features(features: Mapping[str, Any], encoder: Encoder, device: torch.device) -> EncodedBatch:
+    """Features encoded, be they a `FeatureBatch` or arrays of the caller's own.
+
+    Raises:
+        ValueError, InvalidArgumentError: see `Encoder.encode`.
+    """
+    batch = features.encode(encoder) if isinstance(features, FeatureBatch) else None
+    if batch is None:
+        rows = features_to_arrow(features, encoder.feature_keys)
+        batch = EncodedBatch.from_arrow(encoder.encode(rows), device)
+    return batch
+
+
+def _tensor(array: pa.Array, device: str) -> Any:
+    if arrow_dtype_name(array.type) == "string" or array.null_count:
+        return array
+    flat = flatten(array)
+    if not flat.is_dense:
+        return array
+    shape, inner = [len(array)], array.type
+    while pa.types.is_fixed_size_list(inner):
+        shape.append(inner.list_size)
+        inner = inner.value_type
+    return torch.from_numpy(flat.values.to_numpy(zero_copy_only=False).copy()).view(shape).to(device)

@@ -47,19 +47,23 @@ def dense(
         float32 [..., units].
 
     Raises:
-        ValueError: units below 1, or the name is used twice.
+        ValueError: units below 1, the name is used twice, or the layer is shared with other sizes.
         RuntimeError: called outside a model function.
     """
     if units < 1:
         raise ValueError(f"units must be 1 or more; got {units}")
     context = current_context()
     full = context.use_name(name, "dense")
+    width = inputs.shape[-1]
     layer = context.module(
         full,
-        lambda: Dense(
-            full, inputs.shape[-1], units, context.seed, use_bias, kernel_initializer, bias_initializer, trainable
-        ),
+        "dense layer",
+        lambda: Dense(full, width, units, context.seed, use_bias, kernel_initializer, bias_initializer, trainable),
     )
+    if tuple(layer.kernel.shape) != (width, units):
+        raise ValueError(
+            f"layer '{full}' is shared with kernel {tuple(layer.kernel.shape)}; now {(width, units)} is asked for"
+        )
     return named_activation(activation)(layer(inputs))
 
 
@@ -113,7 +117,9 @@ def batch_normalization(
     context = current_context()
     full = context.use_name(name, "batch_normalization")
     units = inputs.shape[-1]
-    layer = context.module(full, lambda: BatchNorm(full, units, context.all_sum, momentum, epsilon, trainable))
+    layer = context.module(
+        full, "batch normalization", lambda: BatchNorm(full, units, context.all_sum, momentum, epsilon, trainable)
+    )
     layer.train(training and context.is_training)
     result: Tensor = layer(inputs)
     return result
@@ -132,7 +138,8 @@ def input_layer(
     Args:
         features: what the model function got, or a dict of arrays of the caller's own.
         feature_columns: dense columns: numeric, bucketized, embedding and indicator columns.
-        partitioner: of the embedding tables; None keeps each whole.
+        partitioner: of the embedding tables; None keeps each whole. With several workers, tables of more than one
+            slice are spread over them.
         name: of the layer; None takes the next free one of input_layer, input_layer_1, ...
 
     Returns:
@@ -145,10 +152,17 @@ def input_layer(
     """
     context = current_context()
     full = context.use_name(name, "input_layer")
-    encoder = context.store.remember(full, lambda: Encoder(input_layer_columns(feature_columns)).load())
+    columns = context.store.remember(f"columns of {full}", lambda: feature_columns)
+    encoder = context.store.remember(full, lambda: Encoder(input_layer_columns(columns)).load())
+    if columns is not feature_columns and encoder.columns != input_layer_columns(feature_columns):
+        raise ValueError(f"layer '{full}' is shared with other columns; give another name")
     batch = encoded_features(features, encoder, context.device)
     layer = context.module(
-        full, lambda: InputLayer(encoder, full, context.seed, partitioner or min_max_variable_partitioner())
+        full,
+        "input layer",
+        lambda: InputLayer(
+            encoder, full, context.seed, partitioner or min_max_variable_partitioner(), context.exchange
+        ),
     )
     result: Tensor = layer(batch)
     return result

@@ -1,7 +1,9 @@
 """Losses for model functions of one's own, and how losses become one number, as in `tf.compat.v1.losses`.
 
 Every loss here is this replica's share of the loss of the global batch: with several workers the shares add up, so that
-one worker and four learn the same. An average taken by hand, such as `tensor.mean()`, is one of the worker's own rows.
+one worker and four learn the same. What is computed by hand is added up too: an average such as `tensor.mean()` is that
+of the worker's own rows, and a penalty on weights counts once for each worker, unless it is divided by
+`config.num_worker_replicas`.
 """
 
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from raydnn import errors
 from raydnn.model.losses import Reduction, reduce_loss
 from raydnn.train.run_context import current_context
 
@@ -31,25 +34,26 @@ def compute_weighted_loss(
     """One number from many losses.
 
     Args:
-        losses: float32 [rows] or [rows, ...].
-        weights: a number, or a tensor that broadcasts to the losses, such as [rows, 1].
+        losses: [rows] or [rows, ...]; computed in float32.
+        weights: a number, or a tensor with as many axes as the losses, each of their size or 1.
         reduction: a value of `Reduction`; NONE returns the weighted losses as they are.
 
     Returns:
         Scalar, or the shape of the losses with NONE.
 
     Raises:
-        ValueError: an unknown reduction, or weights that do not broadcast.
+        ValueError: an unknown reduction, or weights that do not fit.
         RuntimeError: called outside a model function.
     """
     Reduction.validate(reduction)
+    losses = losses.float()
     weight = torch.as_tensor(weights, dtype=losses.dtype, device=losses.device)
-    try:
-        weight = weight.broadcast_to(losses.shape)
-    except RuntimeError as error:
-        raise ValueError(
-            f"weights of shape {tuple(weight.shape)} do not fit losses of shape {tuple(losses.shape)}"
-        ) from error
+    fits = weight.dim() in (0, losses.dim()) and all(
+        size in (1, wanted) for size, wanted in zip(weight.shape, losses.shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit losses of shape {tuple(losses.shape)}")
+    weight = weight.broadcast_to(losses.shape)
     if reduction == Reduction.NONE:
         return losses * weight
     return reduce_loss(losses.flatten(), weight.flatten(), reduction, current_context().all_sum)
@@ -114,20 +118,29 @@ def sparse_softmax_cross_entropy(
     """logsumexp(z) - z[label].
 
     Args:
-        labels: integers [rows] or [rows, 1], in [0, classes).
-        logits: float32 [rows, classes].
-        weights: a number, [rows] or [rows, 1]; see `compute_weighted_loss`.
+        labels: integers [rows, ...] or [rows, ..., 1], in [0, classes).
+        logits: float32 [rows, ..., classes].
+        weights: a number, or as the labels; see `compute_weighted_loss`.
         reduction: see `compute_weighted_loss`.
 
     Raises:
-        ValueError: the labels are neither [rows] nor [rows, 1].
+        TypeError: the labels are no integers.
+        ValueError: the labels do not fit the logits.
+        InvalidArgumentError: a label is no class.
     """
-    ids = torch.as_tensor(labels, device=logits.device).long()
+    ids = torch.as_tensor(labels, device=logits.device)
     if ids.dim() == logits.dim() and ids.shape[-1] == 1:
         ids = ids.squeeze(-1)
     if ids.shape != logits.shape[:-1]:
         raise ValueError(f"labels of shape {tuple(ids.shape)} do not fit logits of shape {tuple(logits.shape)}")
-    losses = F.cross_entropy(logits, ids, reduction="none")
+    if ids.is_floating_point():
+        raise TypeError(f"labels must be integers; got {ids.dtype}")
+    ids = ids.long()
+    num_classes = logits.shape[-1]
+    unknown = ids[(ids < 0) | (ids >= num_classes)]
+    if len(unknown):
+        raise errors.InvalidArgumentError(f"label {int(unknown[0])} is not in [0, {num_classes})")
+    losses = F.cross_entropy(logits.reshape(-1, num_classes), ids.flatten(), reduction="none").view(ids.shape)
     return compute_weighted_loss(losses, _without_last_axis(weights, losses), reduction)
 
 
@@ -144,9 +157,10 @@ def mean_squared_error(
     Raises:
         ValueError: labels and predictions have different shapes.
     """
-    targets = torch.as_tensor(labels, device=predictions.device).to(predictions.dtype)
-    _check_shapes(targets, predictions)
-    return compute_weighted_loss((predictions - targets) ** 2, weights, reduction)
+    values = torch.as_tensor(predictions).float()
+    targets = torch.as_tensor(labels, device=values.device).float()
+    _check_shapes(targets, values)
+    return compute_weighted_loss((values - targets) ** 2, weights, reduction)
 
 
 def _check_shapes(labels: Tensor, predictions: Tensor) -> None:
@@ -158,6 +172,5 @@ def _check_shapes(labels: Tensor, predictions: Tensor) -> None:
 
 def _without_last_axis(weights: Weights, losses: Tensor) -> Weights:
     """Weights [rows, 1] for losses [rows]."""
-    if isinstance(weights, Tensor) and weights.dim() == losses.dim() + 1 and weights.shape[-1] == 1:
-        return weights.squeeze(-1)
-    return weights
+    weight = torch.as_tensor(weights)
+    return weight.squeeze(-1) if weight.dim() == losses.dim() + 1 and weight.shape[-1] == 1 else weight

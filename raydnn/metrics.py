@@ -1,7 +1,8 @@
 """Metrics for `eval_metric_ops` of model functions of one's own, as in `tf.compat.v1.metrics`.
 
-Each function measures one batch; evaluation adds the batches up. Labels, predictions and weights are tensors or arrays
-of one shape; weights may also be [rows, 1] or a number. Metrics without any weight are 0.
+Each function measures one batch; evaluation adds the batches up. Labels and predictions are tensors or arrays of one
+shape. Weights are a number, or have as many axes, each of the same size or 1; one axis less counts whole rows. Metrics
+without any weight are 0.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,18 +33,18 @@ __all__ = [
 
 def mean(values: Any, weights: Any = None) -> Metric:
     """sum(weight * value) / sum(weight)."""
-    value = _double(values)
+    value = _tensor(values).double()
     return _mean(value, _weights(weights, value))
 
 
 def accuracy(labels: Any, predictions: Any, weights: Any = None) -> Metric:
-    """The weighted share of rows whose prediction equals the label.
+    """The weighted share of predictions that, in the labels' dtype, equal the label.
 
     Raises:
         ValueError: labels and predictions have different shapes.
     """
-    label, predicted = _pair(labels, predictions)
-    return _mean((label == predicted).double(), _weights(weights, label))
+    label, predicted = _same_shape(_tensor(labels), _tensor(predictions))
+    return _mean((label == predicted.to(label)).double(), _weights(weights, label))
 
 
 def mean_squared_error(labels: Any, predictions: Any, weights: Any = None) -> Metric:
@@ -150,7 +151,10 @@ def _count(labels: Any, predictions: Any, weights: Any, counts: Callable[[Tensor
 
 def _pair(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
     """Labels and predictions, float64 of one shape; an axis of size 1 at the end of either does not count."""
-    label, predicted = _double(labels), _double(predictions)
+    return _same_shape(_tensor(labels).double(), _tensor(predictions).double())
+
+
+def _same_shape(label: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
     if label.dim() == predicted.dim() + 1 and label.shape[-1] == 1:
         label = label.squeeze(-1)
     if predicted.dim() == label.dim() + 1 and predicted.shape[-1] == 1:
@@ -165,15 +169,19 @@ def _pair(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
 def _weights(weights: Any, like: Tensor) -> Tensor:
     """Weights of the shape of the values, float64."""
     if weights is None:
-        return torch.ones_like(like)
-    weight = _double(weights).to(like.device)
+        return torch.ones_like(like, dtype=torch.float64)
+    weight = _tensor(weights).double().to(like.device)
     if weight.dim() == like.dim() + 1 and weight.shape[-1] == 1:
         weight = weight.squeeze(-1)
-    try:
-        return weight.broadcast_to(like.shape)
-    except RuntimeError as error:
-        raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit {tuple(like.shape)}") from error
+    elif weight.dim() == like.dim() - 1 and weight.dim():
+        weight = weight.unsqueeze(-1)
+    fits = weight.dim() in (0, like.dim()) and all(
+        size in (1, wanted) for size, wanted in zip(weight.shape, like.shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit {tuple(like.shape)}")
+    return weight.broadcast_to(like.shape)
 
 
-def _double(values: Any) -> Tensor:
-    return torch.as_tensor(values).detach().double()
+def _tensor(values: Any) -> Tensor:
+    return torch.as_tensor(values).detach()

@@ -5,8 +5,8 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,13 @@ def read_bytes(url: str) -> bytes:
     """The content of a file."""
     system, path = filesystem(url)
     return bytes(system.cat_file(path))
+
+
+def remove_file(url: str) -> None:
+    """Remove a file, if it is there."""
+    system, path = filesystem(url)
+    with suppress(FileNotFoundError):
+        system.rm_file(path)
 
 
 def remove_folder(url: str) -> None:
@@ -105,13 +112,56 @@ def write_bytes(url: str, content: bytes) -> None:
     if not isinstance(system, LocalFileSystem):
         system.pipe_file(path, content)
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with new_file(url) as file:
+        file.write_bytes(content)
+
+
+@contextmanager
+def reservation(url: str) -> Iterator[bool]:
+    """Hold a name against other processes, by an empty folder that is there meanwhile.
+
+    Yields:
+        Whether nobody else holds it. An object store cannot tell and lets everyone have it.
+    """
+    system, path = filesystem(url)
+    if not isinstance(system, LocalFileSystem):
+        yield True
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(path).mkdir()
+    except FileExistsError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        Path(path).rmdir()
+
+
+def temporary_name(url: str) -> str:
+    """A free name beside a file or folder; `remove_leftovers` knows its form."""
+    return f"{url.rstrip('/')}.tmp-{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def new_file(url: str) -> Iterator[Path]:
+    """A local file to write, which then appears under `url` whole, folders included.
+
+    Yields:
+        The path to write to. If the block raises, nothing is left.
+    """
+    system, path = filesystem(url)
+    if not isinstance(system, LocalFileSystem):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder, "file")
+            system.put_file(str(Path(folder, "file")), path)
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(Path(path))
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -119,7 +169,7 @@ def write_bytes(url: str, content: bytes) -> None:
 
 
 @contextmanager
-def new_folder(url: str, last: str) -> Iterator[Path]:
+def new_folder(url: str, last: str, parts: Sequence[str] = ()) -> Iterator[Path]:
     """A local folder to fill, which then appears under `url` whole.
 
     On a local file system it is filled beside its place and renamed. On an object store the files are uploaded, the
@@ -128,6 +178,7 @@ def new_folder(url: str, last: str) -> Iterator[Path]:
     Args:
         url: of the folder; one that is there already is replaced.
         last: name of the file that completes the folder.
+        parts: URLs of files on the same file system that move in with those that the block makes.
 
     Yields:
         The folder to fill. If the block raises, nothing is left.
@@ -135,6 +186,9 @@ def new_folder(url: str, last: str) -> Iterator[Path]:
     system, path = filesystem(url)
     if isinstance(system, LocalFileSystem):
         with _renamed_folder(Path(path)) as folder:
+            for part in parts:
+                file = Path(filesystem(part)[1])
+                file.rename(folder / file.name)
             yield folder
         return
     with tempfile.TemporaryDirectory() as name:
@@ -142,6 +196,8 @@ def new_folder(url: str, last: str) -> Iterator[Path]:
         yield folder
         # All of an older folder goes first, or its last file would vouch for a mixture of both.
         remove_folder(url)
+        for part in parts:
+            system.mv(filesystem(part)[1], f"{path}/{part.rsplit('/', 1)[-1]}")
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         for file in sorted(files, key=lambda file: file == folder / last):
             system.put_file(str(file), f"{path}/{file.relative_to(folder).as_posix()}")
@@ -185,7 +241,7 @@ def _renamed_folder(final: Path) -> Iterator[Path]:
 
 def _temporary(path: Path) -> Path:
     """A free name beside a file or folder; `remove_leftovers` knows its form."""
-    return path.with_name(f"{path.name}.tmp-{uuid.uuid4().hex[:8]}")
+    return Path(temporary_name(str(path)))
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from raydnn.train.run_context import current_context
+from raydnn.train.run_context import current_call
 
 __all__ = ["histogram", "scalar"]
 
@@ -20,11 +20,15 @@ def scalar(name: str, tensor: Any) -> None:
         tensor: a number or a tensor with one element.
 
     Raises:
+        ValueError: more than one number.
         RuntimeError: called outside a model function.
     """
-    call = current_context().call
+    call = current_call()
+    value = torch.as_tensor(tensor).detach()
+    if value.numel() != 1:
+        raise ValueError(f"summary '{call.scope}{name}' must be one number; got shape {tuple(value.shape)}")
     if call.scalars is not None:
-        call.scalars[f"{call.scope}{name}"] = float(torch.as_tensor(tensor).detach())
+        call.scalars[f"{call.scope}{name}"] = float(value)
 
 
 def histogram(name: str, values: Any) -> None:
@@ -37,6 +41,7 @@ def histogram(name: str, values: Any) -> None:
     Raises:
         RuntimeError: called outside a model function.
     """
-    call = current_context().call
+    call = current_call()
     if call.histograms is not None:
-        call.histograms[f"{call.scope}{name}"] = torch.as_tensor(values).detach()
+        # A copy: a variable is written only after it was updated.
+        call.histograms[f"{call.scope}{name}"] = torch.as_tensor(values).detach().clone()

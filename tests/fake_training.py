@@ -31,6 +31,9 @@ class CountingModel:
         values = {"global_step": np.int64(self.global_step), **self.checkpoint_values()}
         return {name: values[name] for name in names}
 
+    def spread_variables(self) -> list[Any]:
+        return []
+
     def load(self, name: str, value: Any) -> None:
         raise KeyError(name)
 

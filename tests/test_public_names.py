@@ -154,6 +154,7 @@ PUBLIC_NAMES = {
         "StepCounterHook",
         "StopAtStepHook",
         "SummarySaverHook",
+        "all_sum",
         "checkpoints_iterator",
         "cosine_decay",
         "cosine_decay_restarts",

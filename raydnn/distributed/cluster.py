@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private.state import available_resources_per_node
 from ray.exceptions import RayError
+
+from raydnn.estimator.run_config import RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,32 @@ def check_cpus(num_workers: int, cpus_per_worker: float, data_cpus: float) -> No
         f"{for_data}; lower num_workers, set RunConfig(resources_per_worker={{'CPU': ...}}) to less, or take "
         "input_engine='thread'"
     )
+
+
+def cpus_wanted(config: RunConfig) -> tuple[int, float, float]:
+    """What training asks of the cluster: the number of workers, the CPUs of each, and those for reading."""
+    assert config.num_workers is not None
+    resources = config.resources_per_worker or {}
+    return config.num_workers, resources.get("CPU", 1.0), 1.0 if config.input_engine == "ray_data" else 0.0
+
+
+def has_spare_cpu(num_workers: int, cpus_per_worker: float, data_cpus: float) -> bool:
+    """Whether a process may take one CPU of any node, and all that training asks for is still to be had.
+
+    What others hold now is not counted on: they may be waiting for the training.
+
+    Args:
+        num_workers, cpus_per_worker, data_cpus: see `cpus_wanted`.
+    """
+    free = [node.get("CPU", 0.0) for node in available_resources_per_node().values()]
+
+    def is_enough(left: list[float]) -> bool:
+        # Before the workers start, a Ray Dataset is encoded, which takes one CPU.
+        places = sum(cpus // cpus_per_worker for cpus in left) if cpus_per_worker else num_workers
+        return places >= num_workers and sum(left) >= max(num_workers * cpus_per_worker + data_cpus, 1.0)
+
+    nodes = [node for node, cpus in enumerate(free) if cpus >= 1.0]
+    return bool(nodes) and all(is_enough([cpus - (other == node) for other, cpus in enumerate(free)]) for node in nodes)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ class RayBlocks:
     rows: tuple[int, ...]
     fingerprint: str
     is_prepared = True
+    is_stored = False
 
     def read(self, fragment: int, start: int, stop: int, columns: Sequence[str] | None) -> pa.RecordBatch:
         block: pa.Table = ray.get(self.refs[fragment])

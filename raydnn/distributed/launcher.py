@@ -12,9 +12,10 @@ from ray.train import FailureConfig, LoggingConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from raydnn import storage
-from raydnn.distributed.cluster import check_cpus, ensure_ray, own_errors
+from raydnn.distributed.cluster import check_cpus, cpus_wanted, ensure_ray, own_errors
 from raydnn.distributed.process_group import ProcessGroupReplicas
 from raydnn.distributed.reports import DriverReports, reports_from_workers
+from raydnn.distributed.shared_storage import check_shared
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.streams import make_reader, resolve_source
@@ -39,17 +40,18 @@ class RayLauncher:
         """Run the job to its end.
 
         Raises:
-            ValueError: the cluster has too few CPUs.
+            ValueError: the cluster has too few CPUs, or nodes that do not see a local model_dir.
             Exception: whatever a worker raised, after `max_failures` restarts.
         """
         ensure_ray()
         config = job.config
         assert config.num_workers is not None
         resources = dict(config.resources_per_worker or {"CPU": 1.0})
-        check_cpus(config.num_workers, resources.get("CPU", 1.0), 1.0 if config.input_engine == "ray_data" else 0.0)
+        check_cpus(*cpus_wanted(config))
         # Workers run elsewhere: paths must not depend on the working directory.
         if storage.is_local(job.model_dir):
             job = replace(job, model_dir=os.path.abspath(storage.filesystem(job.model_dir)[1]))
+            check_shared(job.model_dir)
         if isinstance(job.source, Dataset):
             # Before the workers hold their CPUs, because encoding needs some.
             reader = make_reader(job.model_fn, ModeKeys.TRAIN)
@@ -94,13 +96,6 @@ def _train_on_worker(config: dict[str, Any]) -> None:
     replicas = ProcessGroupReplicas(ray.train.torch.get_device())
     job: TrainJob = config["job"]
     reports: DriverReports = config["reports"]
-    logger = logging.getLogger("raydnn")
     # What all workers would say alike is said by the chief.
-    logger.setLevel(config["log_level"] if replicas.rank == 0 else logging.WARNING)
-    handler = reports.log_handler()
-    logger.addHandler(handler)
-    try:
+    with reports.logs_sent(config["log_level"] if replicas.rank == 0 else logging.WARNING):
         job.run(replicas, reports if replicas.rank == 0 and job.config.progress else None)
-    finally:
-        logger.removeHandler(handler)
-        reports.flush()

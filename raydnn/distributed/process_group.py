@@ -34,24 +34,42 @@ class ProcessGroupReplicas:
         if gradient is None:
             empty = torch.empty(0, dimension, device=self._device)
             gradient = RowGradient(empty.new_empty(0, dtype=torch.int64), empty)
-        counts = torch.empty(self.size, dtype=torch.int64, device=self._device)
+        ones = [1] * self.size
         own = torch.full((self.size,), len(gradient.rows), dtype=torch.int64, device=self._device)
-        dist.all_to_all_single(counts, own)
+        counts = self.all_to_all(own, ones, ones)
         rows = self._gather(gradient.rows, counts.tolist())
         return sum_rows(rows, self._gather(gradient.values, counts.tolist())) if len(rows) else None
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        wrapped = DistributedDataParallel(module, gradient_as_bucket_view=True)
+    def all_to_all(self, values: Tensor, send: list[int], receive: list[int]) -> Tensor:
+        received = values.new_empty(sum(receive), *values.shape[1:])
+        dist.all_to_all_single(received, values.contiguous(), receive, send)
+        return received
+
+    def share(self, text: str) -> str:
+        content = text.encode() if self.rank == 0 else b""
+        length = torch.tensor([len(content)], device=self._device)
+        dist.broadcast(length, src=0)
+        letters = torch.zeros(int(length), dtype=torch.uint8, device=self._device)
+        if self.rank == 0:
+            letters = torch.tensor(list(content), dtype=torch.uint8, device=self._device)
+        dist.broadcast(letters, src=0)
+        return bytes(letters.tolist()).decode()
+
+    def wrap(self, module: nn.Module, uses_all: bool) -> nn.Module:
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            return module
+        # Moving averages come from global statistics and are alike everywhere: nothing has to be broadcast.
+        wrapped = DistributedDataParallel(
+            module, gradient_as_bucket_view=True, broadcast_buffers=False, find_unused_parameters=not uses_all
+        )
         # Each replica's loss is its share of the whole, so gradients are summed where DDP would average them.
         wrapped.register_comm_hook(None, _sum_gradients)
         return wrapped
 
     def _gather(self, values: Tensor, counts: list[int]) -> Tensor:
         """The values of all replicas end to end; gloo has no all_gather of unequal parts."""
-        gathered = values.new_empty(sum(counts), *values.shape[1:])
         sent = values.repeat(self.size, *[1] * (values.dim() - 1))
-        dist.all_to_all_single(gathered, sent, counts, [len(values)] * self.size)
-        return gathered
+        return self.all_to_all(sent, [len(values)] * self.size, counts)
 
 
 class _AllSum(torch.autograd.Function):

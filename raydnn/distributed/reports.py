@@ -1,4 +1,4 @@
-"""What workers tell the driver: progress and log records."""
+"""What workers and the driver tell each other: progress, log records, and that training has ended."""
 
 import logging
 import threading
@@ -24,6 +24,7 @@ class _Mailbox:
     def __init__(self) -> None:
         self._report: ProgressReport | None = None
         self._lines: list[LogLine] = []
+        self._has_ended = False
 
     def report(self, report: ProgressReport) -> None:
         self._report = report
@@ -35,6 +36,12 @@ class _Mailbox:
         lines, self._lines = self._lines, []
         report, self._report = self._report, None
         return report, lines
+
+    def end(self) -> None:
+        self._has_ended = True
+
+    def has_ended(self) -> bool:
+        return self._has_ended
 
 
 class DriverReports:
@@ -51,13 +58,27 @@ class DriverReports:
         """Send progress; see `ProgressSink`."""
         self._mailbox.report.remote(report)
 
-    def log_handler(self) -> logging.Handler:
-        """A handler that sends log records to the driver's loggers of the same names."""
-        return _MailboxHandler(self._mailbox)
+    @contextmanager
+    def logs_sent(self, level: int) -> Iterator[None]:
+        """While the block runs, raydnn's log records, from a level on, go to the driver's loggers of the same names."""
+        logger = logging.getLogger("raydnn")
+        logger.setLevel(level)
+        handler = _MailboxHandler(self._mailbox)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            # Calls are answered in their order: once this one is, all that was sent has arrived.
+            ray.get(self._mailbox.log.remote(("raydnn", logging.NOTSET, "")))
 
-    def flush(self) -> None:
-        """Wait until all that was sent has arrived."""
-        ray.get(self._mailbox.log.remote(("raydnn", logging.NOTSET, "")))
+    def announce_end(self) -> None:
+        """The driver says that training has ended."""
+        ray.get(self._mailbox.end.remote())
+
+    def is_end_announced(self) -> bool:
+        """Whether the driver has said that training has ended."""
+        return bool(ray.get(self._mailbox.has_ended.remote()))
 
 
 class _MailboxHandler(logging.Handler):

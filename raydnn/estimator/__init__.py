@@ -8,7 +8,8 @@ from raydnn.estimator.exporters import BestExporter, Exporter, FinalExporter, La
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.parse_spec import classifier_parse_example_spec
 from raydnn.estimator.run_config import RunConfig
-from raydnn.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from raydnn.estimator.specs import EvalSpec, TrainSpec
+from raydnn.estimator.train_and_evaluate import train_and_evaluate
 from raydnn.estimator.warm_start import VocabInfo, WarmStartSettings
 
 __all__ = [

@@ -7,9 +7,10 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +20,27 @@ from raydnn.estimator import evaluation
 from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
-from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn
+from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn, declared_arguments
+from raydnn.estimator.prediction import TablePredictor
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.saved_model import export_model
+from raydnn.estimator.streams import make_reader, resolve_source
+from raydnn.estimator.tf_config import EVALUATOR, PS
+from raydnn.estimator.train_call import TrainCall, call_to_make, noted, read_call
 from raydnn.estimator.training import TrainJob
-from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start_settings
+from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start_settings, warm_start_step
 from raydnn.export.reader import ExportReader
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
 from raydnn.inputs.stream import InputStream
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint, open_newest
+from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint, open_newest, training_lock
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 from raydnn.train.launcher import get_launcher
+
+if TYPE_CHECKING:
+    import ray.data
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +114,8 @@ class Estimator:
         """The model function bound to the params: (features, labels, mode, config) -> EstimatorSpec."""
 
         def bound(features: Any, labels: Any, mode: str, config: Any) -> EstimatorSpec:
-            return call_model_fn(self._model_fn, features, labels, mode, self._params, config)
+            declared = declared_arguments(self._model_fn)
+            return call_model_fn(self._model_fn, declared, features, labels, mode, self._params, config)
 
         return bound
 
@@ -123,9 +132,18 @@ class Estimator:
         Goes on from the latest checkpoint in model_dir, if there is one. Here and in the other methods a damaged one is
         an error, or with `RunConfig(recover=True)` the newest whole one before it takes its place.
 
+        The input starts from its beginning, as in TensorFlow, unless a program that made the call with these arguments
+        was cut short in it, killed or ended by an exception, and is run again. Then this call goes on with that one,
+        from the row of the data set that the checkpoint has come to; `steps` counts from where that call began.
+
+        In a cluster of TF_CONFIG the chief's process starts all workers with Ray; in that of a worker there is nothing
+        to do.
+
         Args:
             input_fn: returns (features, labels), an iterable of such batches, or a data set of `raydnn.inputs`; may
-                declare any of mode, params, config and input_context.
+                declare any of mode, params, config and input_context. With several workers, one that declares
+                input_context gives the part of its worker, whose role the config has; any other gives the whole input,
+                which is dealt out afterwards, and finds no other workers in the config.
             hooks: called around each step.
             steps: how many steps to make from where the model stands.
             max_steps: global step at which to stop; if it is reached already, nothing happens.
@@ -135,13 +153,20 @@ class Estimator:
             This estimator.
 
         Raises:
-            ValueError: bad steps, or input that does not fit the columns.
+            ValueError: bad steps, input that does not fit the columns, or a process that does not train by its role.
             TypeError: something that is no hook or no listener.
             NanLossDuringTrainingError: the loss became NaN.
             InvalidArgumentError: a value that the model cannot take, such as a label out of range.
             DataLossError: a damaged checkpoint.
+            FailedPreconditionError: another driver trains in model_dir.
             PermissionError: model_dir cannot be written.
         """
+        config = self._config
+        if config.task_type in (PS, EVALUATOR):
+            raise ValueError(
+                f"TF_CONFIG makes this process {config.task_type} {config.task_id}, which does not train: call "
+                "train_and_evaluate, or unset TF_CONFIG"
+            )
         checked_hooks = check_hooks(hooks, "hooks")
         listeners = _check_listeners(saving_listeners)
         if steps is not None and max_steps is not None:
@@ -149,28 +174,34 @@ class Estimator:
         for name, value in (("steps", steps), ("max_steps", max_steps)):
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive; got {value}")
+        if not config.is_chief:
+            logger.info("Nothing to do for worker %d: the chief's process starts all workers", config.task_id)
+            return self
         # If damaged checkpoints are passed over, the chief says so.
         start = self._newest(report=False)
         if max_steps is not None and start is not None and start.global_step >= max_steps:
             logger.info("Training is skipped: global step %d has reached max_steps %d", start.global_step, max_steps)
             return self
         self._check_writable()
-        job = TrainJob(
-            model_fn=self._model_fn,
-            params=self._params,
-            config=self._config,
-            model_dir=self.model_dir,
-            input_fn=input_fn,
-            source=self._source(input_fn),
-            seed=self._seed,
-            hooks=checked_hooks,
-            saving_listeners=listeners,
-            warm_start=self._warm_start,
-            steps=steps,
-            max_steps=max_steps,
-            start=start,
-        )
-        get_launcher(self._config).launch(job)
+        with training_lock(self.model_dir):
+            # Again: whoever had the lock until now may have saved more.
+            start = self._newest(report=False, opened=start)
+            call, source = self._call(steps, max_steps, input_fn, start)
+            job = TrainJob(
+                model_fn=self._model_fn,
+                params=self._params,
+                config=self._config,
+                model_dir=self.model_dir,
+                input_fn=input_fn,
+                source=source,
+                call=call,
+                hooks=checked_hooks,
+                saving_listeners=listeners,
+                warm_start=self._warm_start,
+                start=start,
+            )
+            with noted(self.model_dir, call):
+                get_launcher(self._config).launch(job)
         return self
 
     def evaluate(
@@ -238,6 +269,56 @@ class Estimator:
         checkpoint = self._checkpoint(checkpoint_path)
         model, stream = self._open(ModeKeys.PREDICT, input_fn, checkpoint)
         yield from evaluation.predict(model, stream, predict_keys, yield_single_examples, checked_hooks)
+
+    def predict_dataset(
+        self,
+        dataset: "ray.data.Dataset",
+        predict_keys: Any = None,
+        checkpoint_path: str | None = None,
+        batch_size: int = 4096,
+        concurrency: int | None = None,
+        keep_order: bool = False,
+        prefix: str = "",
+    ) -> "ray.data.Dataset":
+        """Predict the rows of a Ray Dataset with a pool of Ray actors, each with a model of its own.
+
+        Nothing is read or predicted here: the result is a pipeline of Ray Data that runs when it is consumed, however
+        many rows there are. The checkpoint is chosen here, and must stay until the pipeline has run.
+
+        Args:
+            dataset: one column per feature; others pass through, the label's too. A model function of the user's own
+                gets all columns as features.
+            predict_keys: which keys of the predictions to add; None or empty adds all.
+            checkpoint_path: which checkpoint; None takes the latest, or the model as it is initialised.
+            batch_size: how many rows an actor predicts at once.
+            concurrency: how many actors, with one CPU each, and one GPU with `RunConfig(use_gpu=True)`; None starts as
+                many as are of use, up to the CPUs that are free now less one for reading.
+            keep_order: whether the rows stay in their order.
+            prefix: what the names of the added columns begin with.
+
+        Returns:
+            The rows with a column for each prediction: plain for one value in a row, else a fixed-size list; class
+            names are strings.
+
+        Raises:
+            ValueError: an unknown checkpoint, a bad number, or a cluster too small for the actors. What goes wrong
+                later is raised where the pipeline runs, as an error of Ray's that is of its own type too: a ValueError
+                for features that do not fit, for predictions that are no dict, whose key is none of predict_keys, or
+                that have the name of a column.
+        """
+        predictor = TablePredictor(
+            self._model_fn,
+            self._params,
+            self._config,
+            self._checkpoint(checkpoint_path),
+            self._warm_start,
+            self._seed,
+            predict_keys,
+            prefix,
+        )
+        # By name: this package knows no Ray.
+        module = import_module("raydnn.distributed.prediction")
+        return module.predict_dataset(dataset, predictor, batch_size, concurrency, keep_order)
 
     def export_saved_model(
         self,
@@ -325,11 +406,22 @@ class Estimator:
         else:
             raise ValueError(f"there is no checkpoint in {self.model_dir} to export: train the model first")
         path = export_model(
-            self._model_fn, self._params, input_receiver_fn_map, reader, fspath(export_dir_base), assets_extra
+            self._model_fn,
+            self._params,
+            self._config,
+            input_receiver_fn_map,
+            reader,
+            fspath(export_dir_base),
+            assets_extra,
         )
         if isinstance(self._config.tracking, MLflowSettings):
             self._track_export(path)
         return path.encode()
+
+    def has_reached(self, max_steps: int | None) -> bool:
+        """Whether the model has made so many steps already, and `train` would do nothing; None is never reached."""
+        newest = None if max_steps is None else self._newest(report=False)
+        return max_steps is not None and newest is not None and newest.global_step >= max_steps
 
     def latest_checkpoint(self) -> str | None:
         """The path of the newest checkpoint in model_dir, or None."""
@@ -396,19 +488,36 @@ class Estimator:
         except errors.NotFoundError as error:
             raise ValueError(f"checkpoint_path: {error}") from error
 
-    def _newest(self, report: bool = True) -> CheckpointReader | None:
-        """The latest checkpoint, or the newest whole one if the config says so."""
+    def _newest(self, report: bool = True, opened: CheckpointReader | None = None) -> CheckpointReader | None:
+        """The latest checkpoint, or the newest whole one if the config says so; see `open_newest`."""
         if self._config.recover:
-            return open_newest(self.model_dir, recover=True, report=report)
+            return open_newest(self.model_dir, recover=True, opened=opened, report=report)
         checkpoint = self.latest_checkpoint()  # a subclass may have its own
         return None if checkpoint is None else CheckpointReader(checkpoint)
+
+    def _call(
+        self, steps: int | None, max_steps: int | None, input_fn: InputFn, start: CheckpointReader | None
+    ) -> tuple[TrainCall, Input | None]:
+        """The call to make, a new one or one that was cut short, and what its input_fn returned, as of `_source`."""
+        step = warm_start_step(self._warm_start) if start is None else start.global_step
+        position = None if start is None else start.manifest.input_position
+        new = TrainCall(step, steps, max_steps, self._config.tf_random_seed, self._seed)
+        source = self._source(input_fn)
+        cut_short = read_call(self.model_dir)
+        if cut_short is None:
+            return new, source
+        if source is not None:
+            # Whether this is the input of that call shows in its rows.
+            source = resolve_source(source, make_reader(self._model_fn, ModeKeys.TRAIN).preparer)
+        return call_to_make(new, cut_short, source, position), source
 
     def _source(self, input_fn: InputFn) -> Input | None:
         """What an input_fn returned for training; None if each worker must call it itself."""
         is_local = self._config.num_workers is None
         if not is_local and wants_input_context(input_fn):
             return None
-        source = call_input_fn(input_fn, ModeKeys.TRAIN, self._params, self._config, InputContext())
+        config = self._config.for_whole_input()
+        source = call_input_fn(input_fn, ModeKeys.TRAIN, self._params, config, InputContext())
         if isinstance(source, Dataset) and not isinstance(source.source, RayDatasetSource):
             _check_has_batches(source)
         return source if is_local or isinstance(source, Dataset) else None

@@ -41,16 +41,32 @@ def open_model(
     """
     stream = open_local_stream(model_fn, input_fn, mode, params, config)
     try:
-        model = Model(model_fn, params, config, mode, seed)
-        model.build(stream.empty)
-        if checkpoint is not None:
-            model.restore(checkpoint)
-        elif warm_start_from is not None:
-            warm_start(model, warm_start_from, open_variables(warm_start_from.ckpt_to_initialize_from))
+        model = restored_model(Model(model_fn, params, config, mode, seed), stream.empty, checkpoint, warm_start_from)
     except BaseException:
         stream.close()
         raise
     return model, stream
+
+
+def restored_model(
+    model: Model, empty: Batch, checkpoint: CheckpointReader | None, warm_start_from: WarmStartSettings | None
+) -> Model:
+    """Build a model, and give it the values of a checkpoint, or else of a warm start.
+
+    Args:
+        model: not built yet.
+        empty: a batch without rows.
+        checkpoint, warm_start_from: where the values are; without either the model stays as it is initialised.
+
+    Returns:
+        The model.
+    """
+    model.build(empty)
+    if checkpoint is not None:
+        model.restore(checkpoint)
+    elif warm_start_from is not None:
+        warm_start(model, warm_start_from, open_variables(warm_start_from.ckpt_to_initialize_from))
+    return model
 
 
 def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequence[SessionRunHook]) -> dict[str, Any]:
@@ -65,10 +81,14 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
     Returns:
         Metrics by name, float32, among them `loss`, and `global_step`, int64.
     """
-    built = model.run(stream.empty)
-    total = _metrics(built)
-    total.sums.clear()
     losses: list[float] = []
+    try:
+        built = model.run(stream.empty)
+        total = _metrics(built)
+    except BaseException:
+        stream.close()
+        raise
+    total.sums.clear()
 
     def step(batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
         spec = model.run(batch, feeds)

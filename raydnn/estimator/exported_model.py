@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from raydnn import storage
 from raydnn.estimator.model import to_numpy
 from raydnn.estimator.model_fn import DNNModelFn, ModelFn
+from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.served_model import ServedModel
 from raydnn.export.manifest import ExportManifest, with_files
 from raydnn.export.reader import ExportReader
-from raydnn.export.signatures import Signature
+from raydnn.export.signatures import EVAL, TRAIN, Signature
 from raydnn.inputs.arrays import features_to_arrow, table_to_batch
 from raydnn.inputs.example import parse_examples
 
@@ -64,7 +65,7 @@ class ExportedModel:
         chosen = self.signatures[name]
         model = self._model(chosen)
         rows = _features(chosen, _as_batch(inputs))
-        if chosen.mode == chosen.kind:
+        if chosen.kind in (TRAIN, EVAL):
             outputs = model.supervised_outputs(rows)
         else:
             outputs = model.export_outputs(rows)[chosen.output].values
@@ -75,6 +76,7 @@ class ExportedModel:
             self._served[signature.mode] = ServedModel(
                 self._model_fn,
                 self._params,
+                RunConfig(),
                 signature.mode,
                 signature.layouts(),
                 signature.label,

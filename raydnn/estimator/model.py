@@ -1,7 +1,9 @@
 """A model at work: a model function with its variables, slots and global step."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,12 @@ from torch import Tensor, nn
 from raydnn import errors
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
-from raydnn.estimator.model_fn import ModelFn, call_model_fn
+from raydnn.estimator.model_fn import ModelFn, call_model_fn, declared_arguments
 from raydnn.inputs.batch import Batch
-from raydnn.model.variable import Variable, assign
+from raydnn.model.variable import Variable
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.checkpoint import VariableReader
+from raydnn.train.checkpoint.reader import restore_variables
 from raydnn.train.hooks.progress import ROWS
 from raydnn.train.hooks.session_run_hook import (
     GLOBAL_STEP,
@@ -30,6 +33,8 @@ from raydnn.train.optimizers.slots import Slots
 from raydnn.train.optimizers.torch_optimizer import TorchSlots, make_slots
 from raydnn.train.replicas import Replicas, SingleReplica
 from raydnn.train.run_context import Call, ModelContext, surroundings
+
+logger = logging.getLogger(__name__)
 
 
 class Model:
@@ -60,7 +65,8 @@ class Model:
         self._context = ModelContext(self._store, mode == ModeKeys.TRAIN, self._replicas, seed, torch.device(device))
         self._step = _Step(self._store, model_fn, params, config, mode)
         self._module: nn.Module = self._step
-        self._draws_nothing = hasattr(model_fn, "encoder")
+        # A function of the user's own may draw random numbers, leave variables unused and change what it is given.
+        self._is_own = not hasattr(model_fn, "encoder")
         self._slots: Slots | TorchSlots | None = None
         self._variables: dict[str, Variable] = {}
         self.prediction_hooks: Sequence[SessionRunHook] = ()
@@ -80,13 +86,19 @@ class Model:
         try:
             with torch.no_grad():
                 spec = self._call(empty)
+                self._context.forget_building()
         finally:
             self._context.is_building = False
         self.prediction_hooks = spec.prediction_hooks
-        self._variables = {variable.name: variable for variable in self._store.variables()}
+        for variable in self._store.variables():
+            if variable.name in self._variables:
+                raise ValueError(f"there are two variables called '{variable.name}'; rename a layer or a variable")
+            self._variables[variable.name] = variable
         if spec.train_op is not None:
             self._slots = make_slots(spec.train_op, self._variables.values())
-            self._module = self._replicas.wrap(self._step)
+            self._module = self._replicas.wrap(self._step, uses_all=not self._is_own)
+        if self._replicas.rank == 0 and self.spread_variables():
+            _log_partitions(self.spread_variables())
         return spec
 
     def restore(self, reader: VariableReader) -> None:
@@ -98,19 +110,15 @@ class Model:
             NotFoundError: it lacks a variable.
             InvalidArgumentError: a variable has another shape there.
         """
-        values = reader.get_tensors(list(self._variables))
-        with torch.no_grad():
-            for name, value in values.items():
-                assign(self._variables[name].tensor, value, name, reader.path)
+        restore_variables(self._variables, reader)
         if self._slots is not None:
             self._slots.restore(reader)
         self._context.global_step = reader.global_step
 
     def set_values(self, values: Mapping[str, NDArray[Any]], global_step: int) -> None:
         """Take given values of all variables, slots aside."""
-        with torch.no_grad():
-            for name, variable in self._variables.items():
-                assign(variable.tensor, values[name], name, "the given values")
+        for name, variable in self._variables.items():
+            variable.assign(values[name], "the given values")
         self.set_global_step(global_step)
 
     def train(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -122,15 +130,21 @@ class Model:
         assert spec.loss is not None
         assert spec.train_op is not None
         assert self._slots is not None
-        spec.train_op.loss.backward()
+        loss = spec.train_op.loss
+        if batch.num_rows == 0 and self._is_own:
+            # An average over no rows is NaN, which would spoil the loss of the replicas that have some.
+            loss = torch.nan_to_num(loss, nan=0.0)
+        loss.backward()
         weight = torch.zeros(()) if spec.example_weight is None else spec.example_weight
         with torch.no_grad():
-            loss, total_weight = self._replicas.all_sum(torch.stack([spec.loss, weight.to(spec.loss)])).tolist()
+            own_loss = torch.nan_to_num(spec.loss, nan=0.0) if batch.num_rows == 0 else spec.loss
+            total_loss, total_weight = self._replicas.all_sum(torch.stack([own_loss, weight.to(own_loss)])).tolist()
         self._slots.apply(spec.train_op.optimizer, self.global_step, self._replicas)
         self._context.global_step += 1
-        known: dict[str, Any] = {LOSS: np.float32(loss), f"{LOSS}:0": np.float32(loss), ROWS: batch.global_rows}
+        shown = np.float32(total_loss)
+        known: dict[str, Any] = {LOSS: shown, f"{LOSS}:0": shown, ROWS: batch.global_rows}
         if SUMMARY in fetches:
-            known[SUMMARY] = _summary(loss, total_weight if spec.example_weight is not None else None, call)
+            known[SUMMARY] = _summary(total_loss, total_weight if spec.example_weight is not None else None, call)
         return known | self.fetch(fetches - set(known), spec.predictions)
 
     def run(self, batch: Batch, feeds: Mapping[str, Any] | None = None) -> EstimatorSpec:
@@ -159,6 +173,10 @@ class Model:
             if variable_name(name) == GLOBAL_STEP:
                 values[name] = np.int64(self.global_step)
             elif variable is not None:
+                if variable.rows is not None:
+                    raise ValueError(
+                        f"'{name}' is spread over workers and cannot be fetched; read it from a checkpoint"
+                    )
                 values[name] = to_numpy(variable.tensor).copy()
             elif name in of_batch:
                 values[name] = to_numpy(of_batch[name])
@@ -178,12 +196,16 @@ class Model:
         name = variable_name(name)
         if name not in known:
             raise errors.NotFoundError(f"there is no variable '{name}'; there are {', '.join(sorted(known))}")
-        with torch.no_grad():
-            assign(known[name].tensor, np.asarray(value), name, "the given value")
+        known[name].assign(np.asarray(value), "the given value")
 
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
-        """All variables and slots by name, without global_step."""
-        return {name: to_numpy(variable.tensor) for name, variable in self.all_variables().items()}
+        """All variables and slots that are whole on this replica by name, without global_step; they are not copied."""
+        variables = self.all_variables().values()
+        return {variable.name: to_numpy(variable.tensor) for variable in variables if variable.rows is None}
+
+    def spread_variables(self) -> list[Variable]:
+        """The variables and slots of which this replica holds some rows."""
+        return [variable for variable in self.all_variables().values() if variable.rows is not None]
 
     def set_global_step(self, global_step: int) -> None:
         """Go on counting from there."""
@@ -196,8 +218,9 @@ class Model:
 
     def _call(self, batch: Batch, call: Call | None = None) -> EstimatorSpec:
         call = call or Call()
+        features = batch.features.copy() if isinstance(batch.features, dict) else batch.features
         with surroundings(self._context, call), self._seeded():
-            spec: EstimatorSpec = self._module(batch.features, batch.labels)
+            spec: EstimatorSpec = self._module(features, batch.labels)
         unknown = sorted(set(call.feeds) - call.placeholders)
         if unknown:
             known = ", ".join(sorted(call.placeholders)) or "none"
@@ -205,8 +228,10 @@ class Model:
         return spec
 
     def _seeded(self) -> AbstractContextManager[None]:
-        """Makes what a model function of the user's own draws from torch depend on the seed and the step alone."""
-        return nullcontext() if self._draws_nothing else _global_seed(self._context.step_seed(self._replicas.rank))
+        """Makes what a training model function of the user's own draws from torch depend on seed, step and rank."""
+        if not self._is_own or not self._context.is_train_mode:
+            return nullcontext()
+        return _global_seed(self._context.step_seed(self._replicas.rank))
 
 
 class _Step(nn.Module):
@@ -218,12 +243,13 @@ class _Step(nn.Module):
         super().__init__()
         self.store = store
         self._model_fn = model_fn
+        self._declared = declared_arguments(model_fn)
         self._params = params
         self._config = config
         self._mode = mode
 
     def forward(self, features: Any, labels: Any) -> EstimatorSpec:
-        return call_model_fn(self._model_fn, features, labels, self._mode, self._params, self._config)
+        return call_model_fn(self._model_fn, self._declared, features, labels, self._mode, self._params, self._config)
 
 
 def _summary(loss: float, total_weight: float | None, call: Call) -> Summary:
@@ -241,10 +267,31 @@ def _summary(loss: float, total_weight: float | None, call: Call) -> Summary:
     return Summary(scalars | (call.scalars or {}), histograms)
 
 
+def _log_partitions(variables: Sequence[Variable]) -> None:
+    """Tell how rows and bytes of spread tables and their slots are shared out, as the chief sees it."""
+    size = variables[0].rows.step if variables[0].rows is not None else 1
+    rows, num_bytes = [0] * size, [0] * size
+    for variable in variables:
+        assert variable.rows is not None
+        row_bytes = variable.tensor.element_size() * prod(variable.tensor.shape[1:])
+        for rank, held in enumerate(variable.rows.of_each_replica()):
+            rows[rank] += len(held) if variable.group is not None else 0
+            num_bytes[rank] += len(held) * row_bytes
+    logger.info(
+        "Embedding tables are spread over %d workers: %s",
+        size,
+        "; ".join(
+            f"partition {rank} has {count:,} rows, {held / 1e6:,.1f} MB with slots"
+            for rank, (count, held) in enumerate(zip(rows, num_bytes, strict=True))
+        ),
+    )
+
+
 @contextmanager
 def _global_seed(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
         yield
 
 

@@ -1,5 +1,6 @@
 """The model function of DNNClassifier, and how any model function is called."""
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -27,10 +28,11 @@ from raydnn.model.batch import EncodedBatch
 from raydnn.model.heads import Head, Predictions, classification_head
 from raydnn.model.losses import reduce_loss
 from raydnn.model.network import DNN
+from raydnn.model.partitioners import min_max_variable_partitioner
 from raydnn.model.settings import NetworkSettings
 from raydnn.train.checkpoint import load_checkpoint
 from raydnn.train.optimizers import TrainOp, resolve_optimizer
-from raydnn.train.run_context import current_context, get_module
+from raydnn.train.run_context import current_call, current_context, get_module
 
 logger = logging.getLogger(__name__)
 
@@ -113,11 +115,11 @@ class DNNModelFn:
             features: batch of this function's encoder, labels and weights included.
             labels: not used.
             mode: a value of `ModeKeys`.
-            config: not used.
+            config: its num_ps_replicas decides which tables are cut into slices.
         """
         context = current_context()
-        network = get_module("dnn", lambda: self._build(mode))
-        activations: dict[str, Tensor] | None = None if context.call.histograms is None else {}
+        network = get_module("dnn", lambda: self._build(mode, config))
+        activations: dict[str, Tensor] | None = None if current_call().histograms is None else {}
         logits = network(features, context.dropout(), activations)
         _summarize(activations or {})
         predictions = _LazyPredictions(self.head, logits)
@@ -149,11 +151,18 @@ class DNNModelFn:
             outputs["regression"] = RegressionOutput(predictions["logistic"])
         return {**outputs, "predict": PredictOutput(predictions)}
 
-    def _build(self, mode: str) -> torch.nn.Module:
+    def _build(self, mode: str, config: Any) -> torch.nn.Module:
         context = current_context()
         encoder = self.encoder(mode)
+        # TensorFlow's default: tables of 64 MiB and more are cut into slices, one a parameter server.
+        partitioner = min_max_variable_partitioner(max(config.num_ps_replicas or 0, 1), min_slice_size=64 << 20)
         network = self.network.build(
-            encoder, self.head.logits_dimension, context.seed, lambda tensor: context.all_sum(tensor)
+            encoder,
+            self.head.logits_dimension,
+            context.seed,
+            lambda tensor: context.all_sum(tensor),
+            partitioner,
+            context.exchange,
         )
         _load_tables(network, encoder)
         return network
@@ -183,12 +192,12 @@ def _load_tables(network: DNN, encoder: Encoder) -> None:
         if not reader.has_tensor(column.tensor_name_in_ckpt):
             raise ValueError(f"column '{column.name}': {reader.path} has no tensor '{column.tensor_name_in_ckpt}'")
         value = reader.get_tensor(column.tensor_name_in_ckpt)
-        if value.shape != tuple(table.tensor.shape):
+        if value.shape != table.shape:
             raise ValueError(
                 f"column '{column.name}': the tensor '{column.tensor_name_in_ckpt}' of {reader.path} has shape "
-                f"{value.shape}; the table has {tuple(table.tensor.shape)}"
+                f"{value.shape}; the table has {table.shape}"
             )
-        table.tensor.copy_(torch.from_numpy(value))
+        table.assign(value, reader.path)
 
 
 @dataclass(eq=False)
@@ -234,16 +243,26 @@ def check_model_fn(model_fn: Any, params: Mapping[str, Any] | None) -> None:
         logger.warning("model_fn has an argument 'params', but no params are given: it gets an empty dict")
 
 
+def declared_arguments(model_fn: ModelFn) -> frozenset[str]:
+    """The names of a model function's arguments."""
+    return frozenset(inspect.signature(model_fn).parameters)
+
+
 def call_model_fn(
-    model_fn: ModelFn, features: Any, labels: Any, mode: str, params: Mapping[str, Any], config: Any
+    model_fn: ModelFn,
+    declared: frozenset[str],
+    features: Any,
+    labels: Any,
+    mode: str,
+    params: Mapping[str, Any],
+    config: Any,
 ) -> EstimatorSpec:
-    """Call a model function with the arguments that it declares.
+    """Call a model function with those of labels, mode, params and config that it declares.
 
     Raises:
         ValueError: labels that it does not declare, or a result that is no EstimatorSpec.
     """
-    declared = inspect.signature(model_fn).parameters
-    available = {"mode": mode, "params": dict(params), "config": config}
+    available = {"mode": mode, "params": copy.deepcopy(dict(params)), "config": config}
     arguments = {name: value for name, value in available.items() if name in declared}
     if "labels" in declared:
         arguments["labels"] = labels if mode != ModeKeys.PREDICT else None

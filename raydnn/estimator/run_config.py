@@ -2,13 +2,18 @@
 
 import copy
 import inspect
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from functools import cache
 from os import PathLike, fspath
 from typing import Any, get_args
 
+from raydnn.estimator.tf_config import TaskConfig, describe_roles, read_task_config
 from raydnn.inputs.ordered_map import Engine
 from raydnn.tracking.settings import MLflowSettings
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_SAVE_CHECKPOINTS_SECS = 600
 _UNSET: Any = object()
@@ -19,10 +24,11 @@ class RunConfig:
     """How, where and with how many workers an estimator runs.
 
     The first 17 arguments are those of `tf.compat.v1.estimator.RunConfig`, the others are ours. Attributes cannot be
-    set; `replace` makes a changed copy.
+    set; `replace` makes a changed copy. The environment variable TF_CONFIG is read when a config is constructed: it may
+    give this process a role in a cluster, the defaults of num_workers and num_ps_replicas, and the model_dir.
 
     Attributes:
-        model_dir: where checkpoints and summaries go; local, or any fsspec URL.
+        model_dir: where checkpoints and summaries go; local, or any fsspec URL. None takes that of TF_CONFIG.
         tf_random_seed: of initial values, dropout and shuffles; None draws one for each run.
         save_summary_steps: steps between summaries; 0 or None writes none.
         save_checkpoints_steps: steps between checkpoints.
@@ -35,20 +41,25 @@ class RunConfig:
             be None, as `num_workers` takes their place.
         experimental_max_worker_delay_secs, session_creation_timeout_secs, checkpoint_save_graph_def: accepted and not
             used.
-        num_workers: data-parallel workers run by Ray Train; None trains in this process.
+        num_workers: data-parallel workers run by Ray Train; None takes the chief and workers of TF_CONFIG if there are
+            several, or else trains in this process.
+        num_ps_replicas: into how many slices large embedding tables are cut; None takes the number of parameter servers
+            in TF_CONFIG, or else 0.
         use_gpu: whether each worker has a GPU.
         resources_per_worker: Ray resources of each worker; None is one CPU (and one GPU with use_gpu).
         max_failures: how often the workers are restarted from the last checkpoint after one has died.
         storage: where Ray Train keeps its own state while it runs; None is a folder in model_dir.
         tracking: 'mlflow' or MLflowSettings to track the run with MLflow; None for TensorBoard alone.
-        input_engine: what reads and encodes ahead: 'auto', 'inline', 'thread' or 'ray_data'. It never changes a batch.
+        input_engine: what reads and encodes ahead: 'inline', 'thread', 'ray_tasks' or 'ray_data'; 'auto' takes tasks
+            for files where workers leave two CPUs of the cluster free, else a thread. It never changes a batch.
         progress: whether training draws a progress line in the terminal.
         recover: what to do if the newest checkpoint is damaged: True warns and takes the newest whole one before it in
             the file `checkpoint`, which then forgets the damaged ones when training starts; False raises
             DataLossError.
 
     Raises:
-        ValueError: a value out of its range; the message names it.
+        ValueError: a value out of its range, or a TF_CONFIG that there cannot be; the message names it.
+        TypeError: a value of TF_CONFIG of another type.
     """
 
     model_dir: str | None = None
@@ -69,6 +80,7 @@ class RunConfig:
     session_creation_timeout_secs: int = 7200
     checkpoint_save_graph_def: bool = True
     num_workers: int | None = field(default=None, kw_only=True)
+    num_ps_replicas: int | None = field(default=None, kw_only=True)
     use_gpu: bool = field(default=False, kw_only=True)
     resources_per_worker: Mapping[str, float] | None = field(default=None, kw_only=True)
     max_failures: int = field(default=0, kw_only=True)
@@ -77,31 +89,53 @@ class RunConfig:
     input_engine: Engine | str = field(default="auto", kw_only=True)
     progress: bool = field(default=False, kw_only=True)
     recover: bool = field(default=False, kw_only=True)
+    _task: TaskConfig = field(init=False, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         steps, secs = self.save_checkpoints_steps, self.save_checkpoints_secs
         if steps is _UNSET and secs is _UNSET:
             secs = DEFAULT_SAVE_CHECKPOINTS_SECS
         steps, secs = (None if value is _UNSET else value for value in (steps, secs))
+        task = read_task_config()
+        self._set(save_checkpoints_steps=steps, save_checkpoints_secs=secs, _task=task)
+        self._settle()
+        if task.model_dir is not None and self.model_dir not in (None, task.model_dir):
+            raise ValueError(
+                f"model_dir is {self.model_dir!r} as argument and {task.model_dir!r} in TF_CONFIG; give one"
+            )
+        self._set(model_dir=self.model_dir or task.model_dir)
+        if not task.is_local:
+            _log_once(describe_roles(task, self.num_workers, self.num_ps_replicas or 0))
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _settle(self) -> None:
+        """Bring the values into their final form, and check them."""
+        steps, secs = self.save_checkpoints_steps, self.save_checkpoints_secs
         if steps is not None and secs is not None:
             raise ValueError(f"give save_checkpoints_steps ({steps}) or save_checkpoints_secs ({secs}), not both")
-        object.__setattr__(self, "save_checkpoints_steps", steps)
-        object.__setattr__(self, "save_checkpoints_secs", secs)
         if self.model_dir is not None:
-            object.__setattr__(self, "model_dir", _path(self.model_dir))
+            self._set(model_dir=_path(self.model_dir))
         if self.tracking == "mlflow":
-            object.__setattr__(self, "tracking", MLflowSettings())
+            self._set(tracking=MLflowSettings())
+        if self.num_workers is None and self._task.num_worker_replicas > 1:
+            self._set(num_workers=self._task.num_worker_replicas)
+        if self.num_ps_replicas is None:
+            self._set(num_ps_replicas=self._task.num_ps_replicas)
         _check(self)
 
     def replace(self, **changes: Any) -> "RunConfig":
         """A deep copy with other values; the arguments are those of the constructor.
 
-        Setting one of save_checkpoints_steps and save_checkpoints_secs clears the other.
+        Setting one of save_checkpoints_steps and save_checkpoints_secs clears the other. The role of the process stays:
+        TF_CONFIG is not read again.
 
         Raises:
             ValueError: an unknown name or a bad value.
         """
-        known = {field.name for field in fields(self)}
+        known = {field.name for field in fields(self) if field.init}
         unknown = sorted(set(changes) - known)
         if unknown:
             raise ValueError(f"RunConfig has no argument {', '.join(unknown)}; it has {', '.join(sorted(known))}")
@@ -109,12 +143,68 @@ class RunConfig:
             changes.setdefault("save_checkpoints_secs", None)
         if changes.get("save_checkpoints_secs") is not None:
             changes.setdefault("save_checkpoints_steps", None)
-        return replace(copy.deepcopy(self), **changes)
+        changed = copy.deepcopy(self)
+        changed._set(**changes)
+        changed._settle()
+        return changed
+
+    def for_replica(self, rank: int, size: int) -> "RunConfig":
+        """These settings as one of several workers sees them: rank 0 as the chief, others as worker rank - 1."""
+        replica = copy.copy(self)
+        replica._set(_task=self._task.for_replica(rank, size, self.num_ps_replicas or 0))
+        return replica
+
+    def for_whole_input(self) -> "RunConfig":
+        """These settings for an input_fn whose input is dealt out to the workers afterwards.
+
+        It must not find others to leave rows to: it sees a single worker.
+        """
+        return self if self.num_workers is None else self.for_replica(0, 1)
+
+    @property
+    def cluster_spec(self) -> dict[str, tuple[str, ...]]:
+        """Job -> addresses; empty for a process on its own and for an evaluator."""
+        return dict(self._task.cluster_spec)
+
+    @property
+    def task_type(self) -> str:
+        """The job of this process: 'chief', 'master', 'worker', 'ps' or 'evaluator'; 'worker' for one on its own."""
+        return self._task.task_type
+
+    @property
+    def task_id(self) -> int:
+        """The place of this process in its job."""
+        return self._task.task_id
+
+    @property
+    def global_id_in_cluster(self) -> int | None:
+        """The place of this process in the cluster: the chief is 0; None for an evaluator."""
+        return self._task.global_id_in_cluster
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the chief; it always is outside a worker."""
-        return True
+        """Whether this process is the chief; one on its own is."""
+        return self._task.is_chief
+
+    @property
+    def num_worker_replicas(self) -> int:
+        """How many processes of the cluster train, the chief included; 0 for an evaluator."""
+        return self._task.num_worker_replicas
+
+    @property
+    def master(self) -> str:
+        """What TF_CONFIG says of the session's address; nothing connects to it."""
+        return self._task.master
+
+    @property
+    def evaluation_master(self) -> str:
+        """What TF_CONFIG says of the address of an evaluator's session; nothing connects to it."""
+        return self._task.evaluation_master
+
+    @property
+    def service(self) -> dict[str, Any] | None:
+        """The `service` of TF_CONFIG."""
+        return copy.deepcopy(self._task.service)
 
     @property
     def saves_checkpoints(self) -> bool:
@@ -124,8 +214,13 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values, for a checkpoint's manifest."""
         plain = (bool, int, float, str, type(None))
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.init}
         return {name: value if isinstance(value, plain) else str(value) for name, value in values.items()}
+
+
+@cache
+def _log_once(roles: str) -> None:
+    logger.info("%s", roles)
 
 
 def _path(model_dir: str | PathLike[str]) -> str:
@@ -143,6 +238,7 @@ def _check(config: RunConfig) -> None:
         "keep_checkpoint_max": 0,
         "max_failures": 0,
         "num_workers": 1,
+        "num_ps_replicas": 0,
     }
     for name, least in at_least.items():
         value = getattr(config, name)

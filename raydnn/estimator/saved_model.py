@@ -21,6 +21,7 @@ MODES = (ModeKeys.TRAIN, ModeKeys.EVAL, ModeKeys.PREDICT)
 def export_model(
     model_fn: ModelFn,
     params: Mapping[str, Any],
+    config: Any,
     receiver_fns: Mapping[str, Callable[[], Any]],
     reader: VariableReader,
     export_dir_base: str,
@@ -29,7 +30,7 @@ def export_model(
     """Write an export with the signatures of one mode or several.
 
     Args:
-        model_fn, params: of the estimator.
+        model_fn, params, config: of the estimator.
         receiver_fns: mode -> function that gives the receiver.
         reader: gives the values of the variables.
         export_dir_base: folder in which the export's folder is made.
@@ -57,14 +58,14 @@ def export_model(
         if mode == ModeKeys.PREDICT:
             if not isinstance(receiver, ServingInputReceiver):
                 raise ValueError(f"serving_input_receiver_fn must return a ServingInputReceiver; got {receiver!r}")
-            served = ServedModel(model_fn, params, mode, receiver.features, None, receiver.takes_tensor, reader)
+            served = ServedModel(model_fn, params, config, mode, receiver.features, None, receiver.takes_tensor, reader)
             weights = weights or served.variables()
             signatures |= serving_signatures(receiver, served.export_outputs(None))
         else:
             if not isinstance(receiver, SupervisedInputReceiver):
                 raise ValueError(f"mode {mode!r} needs a SupervisedInputReceiver; got a {type(receiver).__name__}")
             features = {**receiver.features, **receiver.labels}
-            served = ServedModel(model_fn, params, mode, features, receiver.label, False, reader)
+            served = ServedModel(model_fn, params, config, mode, features, receiver.label, False, reader)
             weights = weights or served.variables()
             signatures[mode] = supervised_signature(mode, receiver, served.supervised_outputs(None))
     return write_export(
@@ -84,5 +85,10 @@ def _description(model_fn: ModelFn, params: Mapping[str, Any]) -> dict[str, Any]
         plain = json.loads(json.dumps(dict(params)))
     except TypeError as error:
         raise ValueError(f"params of an exported model must be plain values: {error}") from error
+    if plain != dict(params):
+        raise ValueError(
+            f"params of an exported model must be JSON's values, with strings as keys and lists for tuples; {params!r} "
+            f"would come back as {plain!r}"
+        )
     name = f"{getattr(model_fn, '__module__', '')}.{getattr(model_fn, '__qualname__', type(model_fn).__qualname__)}"
     return {"model_fn": name, "params": plain}

@@ -12,7 +12,6 @@ from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
-from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.streams import make_reader
 from raydnn.export.outputs import ExportOutput, checked_outputs
 from raydnn.feature_column.parse_spec import FeatureSpec, FixedLenFeature, VarLenFeature
@@ -26,7 +25,7 @@ class ServedModel:
 
     Args:
         model_fn: the model function.
-        params: passed to it.
+        params, config: passed to it.
         mode: a value of `ModeKeys`.
         features: name -> layout of what it reads, the label included.
         label: which of them is the label, or None.
@@ -42,6 +41,7 @@ class ServedModel:
         self,
         model_fn: ModelFn,
         params: Mapping[str, Any],
+        config: Any,
         mode: str,
         features: Mapping[str, FeatureSpec],
         label: str | None,
@@ -59,7 +59,7 @@ class ServedModel:
                 "make_parse_example_spec(feature_columns) lists them all"
             )
         self._no_rows = self._without_rows(features)
-        self._model = Model(model_fn, params, RunConfig(), mode, seed=0)
+        self._model = Model(model_fn, params, config, mode, seed=0)
         self._model.build(self._no_rows)
         try:
             self._model.restore(reader)

@@ -18,6 +18,8 @@ from raydnn.train.feature_batch import FeatureBatchMaker
 
 logger = logging.getLogger(__name__)
 
+CPUS_FOR_TASKS = 2.0
+
 
 def make_reader(model_fn: Any, mode: str, rank: int = 0, num_ranks: int = 1, device: str = "cpu") -> Reader:
     """How raw rows become batches of a model function.
@@ -51,8 +53,20 @@ def resolve_source(source: Input, preparer: Preparer) -> Input:
     return source
 
 
-def unit_map(engine: str) -> UnitMap:
-    """The engine that loads units ahead; 'auto' is a thread."""
+def unit_map(engine: str, source: Input, is_in_worker: bool = False) -> UnitMap:
+    """The engine that loads units ahead.
+
+    Args:
+        engine: of the config.
+        source: the input.
+        is_in_worker: whether this process is a Ray worker; a local run starts no Ray unasked.
+    """
+    is_stored = isinstance(source, Dataset) and source.fragments.is_stored
+    if engine == "auto" and is_in_worker and is_stored:
+        tasks = import_module("raydnn.distributed.tasks")
+        engine = "ray_tasks" if tasks.free_cpus() >= CPUS_FOR_TASKS else "thread"
+    if engine == "ray_tasks":
+        return cast("UnitMap", import_module("raydnn.distributed.tasks").map_in_ray_tasks)
     if engine == "ray_data":
         return cast("UnitMap", import_module("raydnn.distributed.data").map_in_ray_data)
     return local_engine(engine)
@@ -72,7 +86,7 @@ def open_local_stream(
             "The input_fn of predict returned one batch of arrays, as in TensorFlow: it is predicted again and again. "
             "Return a data set of raydnn.inputs or a list of batches to stop at its end"
         )
-    return open_stream(source, reader, unit_map(config.input_engine))
+    return open_stream(source, reader, unit_map(config.input_engine, source))
 
 
 def _encoded_tensors(rows: Any, device: str) -> tuple[EncodedBatch, None]:

@@ -12,10 +12,10 @@ from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.streams import make_reader, resolve_source, unit_map
+from raydnn.estimator.train_call import TrainCall, tell_where_input_goes_on
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
 from raydnn.inputs.dataset import Dataset
 from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
-from raydnn.inputs.plan import Cursor
 from raydnn.inputs.stream import open_stream
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
@@ -33,6 +33,7 @@ from raydnn.train.hooks import (
 )
 from raydnn.train.hooks.logging_tensor import log_loss_and_step
 from raydnn.train.hooks.progress import ProgressHook, ProgressSink
+from raydnn.train.hooks.session_run_hook import Session
 from raydnn.train.loop import LoopSession, train_loop
 from raydnn.train.replicas import Replicas
 
@@ -47,12 +48,10 @@ class TrainJob:
         model_fn, params, config, model_dir: of the estimator.
         input_fn: called by each worker where `source` is None.
         source: what the input_fn returned, if it was called already.
-        seed: of initial values and dropout, the same for all workers.
+        call: the arguments of the call, where it began, and its seed, the same for all workers.
         hooks, saving_listeners: of the user; each worker has its own copy.
         warm_start: what to take from an earlier model where model_dir has no checkpoint, or None.
-        steps: how many steps to make, or None.
-        max_steps: global step at which to stop, or None.
-        start: the checkpoint at which the call begins, or None.
+        start: the checkpoint that training goes on from, or None.
     """
 
     model_fn: ModelFn
@@ -61,25 +60,18 @@ class TrainJob:
     model_dir: str
     input_fn: InputFn
     source: Input | None
-    seed: int
+    call: TrainCall
     hooks: Sequence[SessionRunHook]
     saving_listeners: Sequence[CheckpointSaverListener]
     warm_start: WarmStartSettings | None
-    steps: int | None
-    max_steps: int | None
     start: CheckpointReader | None
-
-    @property
-    def start_step(self) -> int:
-        """Global step at which the call begins."""
-        return 0 if self.start is None else self.start.global_step
 
     @property
     def total_steps(self) -> int | None:
         """How many steps this call will make, as far as that is known."""
         from_input = self.source.num_batches if isinstance(self.source, Dataset) else None
-        from_limit = None if self.max_steps is None else self.max_steps - self.start_step
-        known = [steps for steps in (from_input, from_limit, self.steps) if steps is not None]
+        from_limit = None if self.call.last_step is None else self.call.last_step - self.call.start_step
+        known = [steps for steps in (from_input, from_limit) if steps is not None]
         return min(known) if known else None
 
     def run(self, replicas: Replicas, sink: ProgressSink | None) -> None:
@@ -89,6 +81,7 @@ class TrainJob:
             replicas: the group.
             sink: takes reports of progress, on the chief.
         """
+        config = self._role(replicas)
         device = "cuda" if self.config.use_gpu else "cpu"
         reader = make_reader(self.model_fn, ModeKeys.TRAIN, replicas.rank, replicas.size, device)
         source = resolve_source(self._source(replicas), reader.preparer)
@@ -96,10 +89,17 @@ class TrainJob:
         with ExitStack() as stack:
             is_chief = replicas.rank == 0
             restored = open_newest(self.model_dir, self.config.recover, self.start, report=is_chief)
-            cursor = self._cursor(source, restored)
-            stream = open_stream(source, reader, unit_map(self.config.input_engine), is_own_shard, cursor)
+            cursor = None
+            if restored is not None:
+                # What each worker has read of an input of its own is not known.
+                position = None if is_own_shard else restored.manifest.input_position
+                cursor = self.call.cursor(source, restored.global_step, position)
+                if is_chief:
+                    tell_where_input_goes_on(self.model_dir, self.call, restored.global_step, cursor)
+            engine = unit_map(self.config.input_engine, source, self.config.num_workers is not None)
+            stream = open_stream(source, reader, engine, is_own_shard, cursor)
             stack.callback(stream.close)
-            model = Model(self.model_fn, self.params, self.config, ModeKeys.TRAIN, self.seed, replicas, device)
+            model = Model(self.model_fn, self.params, config, ModeKeys.TRAIN, self.call.seed, replicas, device)
             spec = model.build(stream.empty)
             if restored is not None:
                 model.restore(restored)
@@ -114,36 +114,30 @@ class TrainJob:
                 writer = stack.enter_context(EventFileWriter(self.model_dir))
                 chief_hooks = [*self._saver_hooks(spec), *spec.training_chief_hooks]
                 chief_hooks += self._reporting_hooks(writer, sink, stack)
-            # After a restart of its workers a call still counts its steps from where it began.
-            first_step = model.global_step if restored is None else self.start_step
-            hooks = [*chief_hooks, *self._hooks(first_step), *spec.training_hooks]
+            hooks = [*chief_hooks, *self._hooks(), *spec.training_hooks]
             if not is_chief:
                 # Only the chief saves checkpoints.
                 hooks = [hook for hook in hooks if not isinstance(hook, CheckpointSaverHook)]
             train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint)
 
+    def _role(self, replicas: Replicas) -> RunConfig:
+        """The settings as this replica's model function sees them."""
+        is_local = self.config.num_workers is None
+        return self.config if is_local else self.config.for_replica(replicas.rank, replicas.size)
+
     def _source(self, replicas: Replicas) -> Input:
         source = self.source
         if source is None:
             context = InputContext(replicas.size, replicas.rank, replicas.size)
-            source = call_input_fn(self.input_fn, ModeKeys.TRAIN, self.params, self.config, context)
-        return source.with_seed(self.seed) if isinstance(source, Dataset) else source
+            config = self._role(replicas) if wants_input_context(self.input_fn) else self.config.for_whole_input()
+            source = call_input_fn(self.input_fn, ModeKeys.TRAIN, self.params, config, context)
+        return source.with_seed(self.call.seed) if isinstance(source, Dataset) else source
 
-    def _cursor(self, source: Input, restored: CheckpointReader | None) -> Cursor | None:
-        """Where the input goes on: after what this very call has trained on before its workers were restarted."""
-        if restored is None or restored.global_step <= self.start_step or not isinstance(source, Dataset):
-            return None
-        position = restored.manifest.input_position
-        if position is None or position["data"] != source.fragments.fingerprint:
-            return None
-        return Cursor.from_json({name: value for name, value in position.items() if name != "data"})
-
-    def _hooks(self, first_step: int) -> list[SessionRunHook]:
+    def _hooks(self) -> list[SessionRunHook]:
         """The hooks of every replica, in TensorFlow's order."""
         hooks = list(self.hooks)
-        last_step = self.max_steps if self.steps is None else first_step + self.steps
-        if last_step is not None:
-            hooks.append(StopAtStepHook(last_step=last_step))
+        if self.call.last_step is not None:
+            hooks.append(_StopAtLastStep(last_step=self.call.last_step))
         hooks.append(NanTensorHook())
         if self.config.log_step_count_steps is not None:
             hooks.append(log_loss_and_step(self.config.log_step_count_steps))
@@ -165,7 +159,7 @@ class TrainJob:
             hooks.append(MLflowHook(run, self._parameters()))
         if sink is not None:
             total = self.total_steps
-            hooks.append(ProgressHook(sink, None if total is None else self.start_step + total))
+            hooks.append(ProgressHook(sink, None if total is None else self.call.start_step + total))
         return hooks
 
     def _saver_hooks(self, spec: EstimatorSpec) -> list[CheckpointSaverHook]:
@@ -196,4 +190,14 @@ class TrainJob:
     def _parameters(self) -> dict[str, Any]:
         """What MLflow shows of this run."""
         describe = getattr(self.model_fn, "describe", dict)
-        return {**describe(), **self.params, "seed": self.seed, "num_workers": self.config.num_workers or 1}
+        return {**describe(), **self.params, "seed": self.call.seed, "num_workers": self.config.num_workers or 1}
+
+
+class _StopAtLastStep(StopAtStepHook):
+    """Makes no step either where a call that goes on was cut short after its last one."""
+
+    def after_create_session(self, session: Session, coord: Any) -> None:
+        super().after_create_session(session, coord)
+        assert self._last_step is not None
+        if session.global_step >= self._last_step:
+            coord.request_stop()

@@ -8,7 +8,6 @@ from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from raydnn.estimator.model import Model
@@ -166,15 +165,19 @@ def warm_start(model: Model, settings: WarmStartSettings, reader: VariableReader
         unused = sorted(set(getattr(settings, what)) - chosen)
         if unused:
             raise ValueError(f"{what} names {', '.join(unused)}, which are not among the variables to warm-start")
-    with torch.no_grad():
-        for name in sorted(chosen):
-            if name == GLOBAL_STEP:
-                model.set_global_step(reader.global_step)
-                continue
-            tensor = variables[name].tensor
-            value = _earlier_value(name, tuple(tensor.shape), settings, reader)
-            tensor.copy_(torch.from_numpy(np.asarray(value, order="C")))
+    for name in sorted(chosen):
+        if name == GLOBAL_STEP:
+            model.set_global_step(reader.global_step)
+        else:
+            variables[name].assign(_earlier_value(name, variables[name].shape, settings, reader), reader.path)
     return sorted(chosen)
+
+
+def warm_start_step(settings: WarmStartSettings | None) -> int:
+    """The global step that a model starts at which has no checkpoint."""
+    if settings is None or GLOBAL_STEP not in _chosen(settings, ()):
+        return 0
+    return open_variables(settings.ckpt_to_initialize_from).global_step
 
 
 def _earlier_value(

@@ -1,5 +1,6 @@
 """Reading an export's manifest and variables, with every byte checked."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -7,6 +8,7 @@ from safetensors.numpy import load_file
 
 from raydnn import errors, storage
 from raydnn.export.manifest import MANIFEST_FILE, WEIGHTS_FILE, ExportManifest
+from raydnn.model.rows import Rows
 from raydnn.train.checkpoint.writer import sha256
 
 
@@ -51,8 +53,9 @@ class ExportReader:
             )
         return self._weights[name]
 
-    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
-        return {name: self.get_tensor(name) for name in names}
+    def get_tensors(self, names: list[str], rows: Mapping[str, Rows] | None = None) -> dict[str, NDArray[Any]]:
+        values = {name: self.get_tensor(name) for name in names}
+        return values | {name: values[name][wanted.places] for name, wanted in (rows or {}).items()}
 
     def _check_file(self, name: str, digest: str) -> None:
         file = storage.join(self.path, name)

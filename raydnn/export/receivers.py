@@ -100,6 +100,8 @@ class SupervisedInputReceiver:
         object.__setattr__(self, "receiver_tensors", _named(self.receiver_tensors, "receiver_tensors", "input"))
         if len(self.labels) != 1:
             raise ValueError(f"labels must be one layout; got {', '.join(self.labels)}")
+        if self.label in self.features:
+            raise ValueError(f"features and labels must have different names; both have {self.label}")
         feature_of_inputs({**self.features, **self.labels}, self.receiver_tensors)
 
     @property

@@ -3,7 +3,8 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,12 @@ def write_export(
         NotFoundError: an extra asset is not there.
         RuntimeError: ten seconds in a row were taken by other exports.
     """
-    path = _free_path(export_dir_base)
-    with storage.new_folder(path, last=MANIFEST_FILE) as folder:
+    with _reserved_path(export_dir_base) as path, storage.new_folder(path, last=MANIFEST_FILE) as folder:
         save_file(dict(weights), folder / WEIGHTS_FILE)
         _copy_extra_assets(folder, assets_extra or {})
-        model = with_files(manifest.model, lambda path: _copy_vocabulary(folder, path))
+        model = manifest.model
+        if "classifier" in model:
+            model = with_files(model, lambda path: _copy_vocabulary(folder, path))
         manifest = replace(manifest, model=model, files=_digests(folder))
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
     return path
@@ -55,11 +57,17 @@ def _digests(folder: Path) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): sha256(file) for file in files}
 
 
-def _free_path(base: str) -> str:
+@contextmanager
+def _reserved_path(base: str) -> Iterator[str]:
+    """A free name for an export, kept from other writers of this machine until the export is there."""
     for _ in range(MAX_TIMESTAMP_TRIES):
-        path = storage.join(base, str(int(time.time())))
+        name = str(int(time.time()))
+        path = storage.join(base, name)
         if not storage.exists(path):
-            return path
+            with storage.reservation(storage.join(base, f"temp-{name}")) as is_mine:
+                if is_mine and not storage.exists(path):
+                    yield path
+                    return
         time.sleep(1)
     raise RuntimeError(f"no free name for an export in {base}: {MAX_TIMESTAMP_TRIES} seconds in a row were taken")
 

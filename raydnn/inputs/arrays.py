@@ -80,11 +80,14 @@ def array_to_arrow(value: Any, what: str) -> pa.Array:
 
 
 def labels_to_arrow(labels: Any) -> pa.Array:
-    """Labels as an Arrow array, [rows] or a fixed-size list of each row's.
+    """Labels as an Arrow array, [rows] or a fixed-size list of each row's; a dict of labels as a struct.
 
     Raises:
         ValueError: a SparseTensor, or what `array_to_arrow` refuses.
     """
+    if isinstance(labels, Mapping):
+        columns = [labels_to_arrow(value) for value in labels.values()]
+        return pa.StructArray.from_arrays(columns, names=[str(name) for name in labels])
     if isinstance(labels, SparseTensor):
         raise ValueError("labels must be dense, [rows] or [rows, 1]; got a SparseTensor")
     if isinstance(labels, list | tuple) and len(labels) and np.ndim(labels[0]):

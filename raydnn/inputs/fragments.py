@@ -22,6 +22,7 @@ class Fragments(Protocol):
         rows: number of rows of each fragment.
         fingerprint: changes when the data does, as far as that can be seen without reading it all.
         is_prepared: whether the rows were encoded already.
+        is_stored: whether they are read from files, which other processes can do as well.
     """
 
     @property
@@ -32,6 +33,9 @@ class Fragments(Protocol):
 
     @property
     def is_prepared(self) -> bool: ...
+
+    @property
+    def is_stored(self) -> bool: ...
 
     def read(self, fragment: int, start: int, stop: int, columns: Sequence[str] | None) -> pa.RecordBatch:
         """Rows [start, stop) of a fragment.
@@ -47,6 +51,7 @@ class TableFragments:
 
     table: pa.Table
     is_prepared = False
+    is_stored = False
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -89,6 +94,7 @@ class ParquetFragments:
     row_groups: tuple[RowGroup, ...]
     fingerprint: str
     is_prepared = False
+    is_stored = True
 
     @classmethod
     def open(cls, paths: str | Sequence[str]) -> "ParquetFragments":

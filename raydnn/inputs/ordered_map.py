@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-Engine = Literal["inline", "thread", "ray_data"]
+Engine = Literal["inline", "thread", "ray_tasks", "ray_data"]
 
 
 def map_inline(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -192,10 +192,14 @@ def open_stream(
     if empty is not None:
         return InputStream(ahead, empty, fingerprint, ahead)
     first = next(ahead, None)
-    if first is None:
+    if first is not None:
+        empty = reader.batch(first.rows.slice(0, 0), 0)
+        return InputStream(chain([first], ahead), empty, fingerprint, ahead)
+    if cursor is None or not isinstance(source, Dataset):
         raise ValueError("the input has no batch, and this model makes its variables from the first one")
-    empty = reader.batch(first.rows.slice(0, 0), 0)
-    return InputStream(chain([first], ahead), empty, fingerprint, ahead)
+    # It goes on at its very end: it has rows, which were all used before.
+    loader = UnitLoader(source, reader.preparer, source.plan.epoch(cursor.epoch))
+    return InputStream(ahead, reader.batch(loader.read(0, 0, 0), 0), fingerprint, ahead)
 
 
 def local_engine(engine: str) -> UnitMap:

@@ -52,6 +52,7 @@ class TFRecordFragments:
     compression_type: str
     fingerprint: str
     is_prepared = False
+    is_stored = True
 
     @classmethod
     def open(

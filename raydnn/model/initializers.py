@@ -16,6 +16,7 @@ from torch import Tensor
 
 from raydnn.feature_column.dtypes import dtype_name
 from raydnn.feature_column.fingerprint import fingerprint64
+from raydnn.model.rows import Rows
 
 
 @runtime_checkable
@@ -117,9 +118,36 @@ class GlorotUniform(_Initializer):
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
         receptive = prod(shape[:-2])
-        fan_in, fan_out = (shape[-2], shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
-        limit = sqrt(6.0 / (receptive * (fan_in + fan_out)))
-        return torch.empty(*shape).uniform_(-limit, limit, generator=generator)
+        fans = tuple(shape[-2:]) or (1,)
+        limit = sqrt(6.0 / max(receptive * (fans[0] + fans[-1]), 1))
+        return torch.empty(tuple(shape)).uniform_(-limit, limit, generator=generator)
+
+
+_ROWS_OF_A_DRAW = 65_536
+_ROW_BY_ROW = (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal)
+"""Initializers whose values do not depend on the shape."""
+
+
+def initial_rows(out: Tensor, initializer: Callable[..., Any], rows: Rows, *, seed: int, name: str) -> None:
+    """The initial value of some rows of an embedding table, the same whichever replica holds them.
+
+    Args:
+        out: float32 [held rows, dimension]; filled.
+        initializer: see `initial_value`.
+        rows: which rows are held.
+        seed: of the run.
+        name: of the table.
+    """
+    width = out.shape[1]
+    if not isinstance(initializer, _ROW_BY_ROW) or getattr(initializer, "seed", None) is not None:
+        out.copy_(initial_value(initializer, (rows.total, width), seed=seed, name=name)[rows.places])
+        return
+    # In pieces, so that a replica never needs room for the whole table.
+    for place, start in enumerate(range(0, rows.total, _ROWS_OF_A_DRAW)):
+        stop = min(start + _ROWS_OF_A_DRAW, rows.total)
+        piece = initial_value(initializer, (stop - start, width), seed=seed, name=f"{name}/{place}" if place else name)
+        part, held = rows.within(start, stop)
+        out[held] = piece[part.places]
 
 
 def initial_value(initializer: Callable[..., Any], shape: Sequence[int], *, seed: int, name: str) -> Tensor:

@@ -123,6 +123,8 @@ class BatchNorm(nn.Module):
         mean = totals[:-1] / rows
         variance = self._all_sum(((x - mean) ** 2).sum(0)) / rows
         with torch.no_grad():
-            self.moving_mean.lerp_(mean, 1 - self._momentum)
-            self.moving_variance.lerp_(variance, 1 - self._momentum)
+            # A batch without rows on any replica teaches nothing.
+            share = (1 - self._momentum) * (totals[-1] > 0)
+            self.moving_mean.lerp_(mean, share)
+            self.moving_variance.lerp_(variance, share)
         return mean, variance

@@ -13,10 +13,10 @@ from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import Activation
 from raydnn.model.batch import EncodedBatch, RowIds
 from raydnn.model.dropout import Dropout
-from raydnn.model.initializers import TruncatedNormal, initial_value
+from raydnn.model.initializers import TruncatedNormal, initial_rows
 from raydnn.model.layers import AllSum, BatchNorm, Dense
 from raydnn.model.partitioners import Partitioner
-from raydnn.model.tables import Table, TableGroup, TableUse
+from raydnn.model.tables import RowExchange, Table, TableGroup, TableUse
 from raydnn.model.variable import Variable
 
 BATCH_NORM_MOMENTUM = 0.999
@@ -30,9 +30,17 @@ class InputLayer(nn.Module):
         scope: of the layer, such as 'dnn/input_from_feature_columns/input_layer'; prefix of the variable names.
         seed: of the initial values.
         partitioner: tells into how many slices each table is cut.
+        exchange: the replicas that tables of more than one slice are spread over; None keeps all rows here.
     """
 
-    def __init__(self, encoder: Encoder, scope: str, seed: int, partitioner: Partitioner) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        scope: str,
+        seed: int,
+        partitioner: Partitioner,
+        exchange: RowExchange | None = None,
+    ) -> None:
         super().__init__()
         self.width = sum(column.width for column in encoder.columns)
         self._columns = encoder.columns
@@ -46,19 +54,23 @@ class InputLayer(nn.Module):
         }
         self.groups: list[TableGroup] = []
         self._uses: list[list[TableUse]] = []
-        self._make_tables([column for column in encoder.columns if isinstance(column, EmbeddingColumn)], partitioner)
+        columns = [column for column in encoder.columns if isinstance(column, EmbeddingColumn)]
+        self._make_tables(columns, partitioner, exchange)
         for group in self.groups:
-            for table, view in _views(group):
-                view.copy_(initial_value(table.initializer, tuple(view.shape), seed=seed, name=table.name))
+            for place, table in enumerate(group.tables):
+                initial_rows(group.view(place), table.initializer, group.rows(place), seed=seed, name=table.name)
 
-    def _make_tables(self, columns: Sequence[EmbeddingColumn], partitioner: Partitioner) -> None:
-        by_layout: dict[tuple[int, float | None, bool], list[EmbeddingColumn]] = {}
+    def _make_tables(
+        self, columns: Sequence[EmbeddingColumn], partitioner: Partitioner, exchange: RowExchange | None
+    ) -> None:
+        by_layout: dict[tuple[int, float | None, bool, bool], list[EmbeddingColumn]] = {}
         made: set[str] = set()
         owners: set[str] = set()
         for column in columns:
-            layout = (column.dimension, column.max_norm, column.trainable)
+            num_slices = partitioner((column.categorical_column.num_buckets, column.dimension), "float32")[0]
+            layout = (column.dimension, column.max_norm, column.trainable, exchange is not None and num_slices > 1)
             by_layout.setdefault(layout, []).append(column)
-        for (dimension, max_norm, trainable), members in by_layout.items():
+        for (dimension, max_norm, trainable, is_spread), members in by_layout.items():
             tables: dict[str, Table] = {}
             uses = []
             for column in members:
@@ -77,7 +89,8 @@ class InputLayer(nn.Module):
                 place = list(tables).index(name)
                 ids = self._id_places[column.name]
                 uses.append(TableUse(column.name, place, ids, column.combiner, column.use_safe_embedding_lookup))
-            self.groups.append(TableGroup(dimension, list(tables.values()), trainable, max_norm))
+            spread_over = exchange if is_spread else None
+            self.groups.append(TableGroup(dimension, list(tables.values()), trainable, max_norm, spread_over))
             self._uses.append(uses)
             made |= set(tables)
 
@@ -96,8 +109,10 @@ class InputLayer(nn.Module):
     def variables(self) -> Iterator[Variable]:
         """The embedding tables."""
         for group in self.groups:
-            for first_row, (table, view) in zip(group.first_rows, _views(group), strict=False):
-                yield Variable(table.name, view, group.trainable, group, first_row, table.num_slices)
+            for place, table in enumerate(group.tables):
+                rows = None if group.exchange is None else group.rows(place)
+                first_row = group.first_rows[place]
+                yield Variable(table.name, group.view(place), group.trainable, group, first_row, table.num_slices, rows)
 
     def forward(self, batch: EncodedBatch) -> Tensor:
         """The input of the first hidden layer, float32 [rows, width]."""
@@ -129,6 +144,7 @@ class DNN(nn.Module):
         seed: of the initial values.
         all_sum: sums over replicas, for the batch statistics of the whole global batch.
         partitioner: of the embedding tables.
+        exchange: the replicas that tables of more than one slice are spread over; None keeps all rows here.
     """
 
     def __init__(
@@ -142,9 +158,11 @@ class DNN(nn.Module):
         seed: int,
         all_sum: AllSum,
         partitioner: Partitioner,
+        exchange: RowExchange | None = None,
     ) -> None:
         super().__init__()
-        self.input_layer = InputLayer(encoder, "dnn/input_from_feature_columns/input_layer", seed, partitioner)
+        scope = "dnn/input_from_feature_columns/input_layer"
+        self.input_layer = InputLayer(encoder, scope, seed, partitioner, exchange)
         self._activation = activation
         self._dropout = dropout
         self.hidden = nn.ModuleList()
@@ -237,8 +255,3 @@ def _value_places(encoder: Encoder) -> dict[str, tuple[int, int]]:
         places[column.name] = (start, column.width)
         start += column.width
     return places
-
-
-def _views(group: TableGroup) -> Iterator[tuple[Table, Tensor]]:
-    for first_row, table in zip(group.first_rows, group.tables, strict=False):
-        yield table, group.weight.narrow(0, first_row, table.num_rows)

@@ -9,6 +9,7 @@ from raydnn.model.activations import activation, activation_name
 from raydnn.model.layers import AllSum
 from raydnn.model.network import DNN
 from raydnn.model.partitioners import Partitioner, min_max_variable_partitioner
+from raydnn.model.tables import RowExchange
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,24 @@ class NetworkSettings:
     batch_norm: bool = False
     input_layer_partitioner: Partitioner | None = None
 
-    def build(self, encoder: Encoder, logits_dimension: int, seed: int, all_sum: AllSum = lambda tensor: tensor) -> DNN:
+    def build(
+        self,
+        encoder: Encoder,
+        logits_dimension: int,
+        seed: int,
+        all_sum: AllSum = lambda tensor: tensor,
+        default_partitioner: Partitioner | None = None,
+        exchange: RowExchange | None = None,
+    ) -> DNN:
         """The network with initial values.
+
+        Args:
+            encoder: whose batches it reads.
+            logits_dimension: width of the logits.
+            seed: of the initial values.
+            all_sum: sums over the replicas.
+            default_partitioner: takes the place of an input_layer_partitioner of None.
+            exchange: the replicas that tables of more than one slice are spread over; None keeps all rows here.
 
         Raises:
             TypeError: hidden_units is not iterable or holds something that is no number; a bad activation_fn.
@@ -40,9 +57,18 @@ class NetworkSettings:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is the probability of dropping, in [0, 1); got {self.dropout}")
         function = activation(self.activation_fn)
-        partitioner = self.input_layer_partitioner or min_max_variable_partitioner()
+        partitioner = self.input_layer_partitioner or default_partitioner or min_max_variable_partitioner()
         return DNN(
-            encoder, units, logits_dimension, function, self.dropout, self.batch_norm, seed, all_sum, partitioner
+            encoder,
+            units,
+            logits_dimension,
+            function,
+            self.dropout,
+            self.batch_norm,
+            seed,
+            all_sum,
+            partitioner,
+            exchange,
         )
 
     def to_json(self) -> dict[str, Any]:

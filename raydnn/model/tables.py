@@ -3,27 +3,46 @@
 All tables of one dimension lie below each other in one matrix. A step looks up the unique rows of all columns at
 once, and its backward pass leaves the summed gradient of those rows in the group, where the optimizer finds it:
 no gradient has the size of a table.
+
+A group may be spread over replicas: row i of table t then lies on replica (i + t) mod W. The step asks each replica for
+the rows it holds and sends their gradients back to it, and each replica updates its own rows alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from raydnn.model.batch import RowIds
+from raydnn.model.rows import Rows
 
 _COMBINER_POWER = {"sum": 0, "mean": 1, "sqrtn": 2}
 
 
-@dataclass(frozen=True, eq=False)
-class RowGradient:
-    """The gradient of some rows of a group.
+class RowExchange(Protocol):
+    """The replicas that a group is spread over. Every call is made by all of them, in the same order.
 
     Attributes:
-        rows: int64 [n], different rows in ascending order.
+        rank: of this replica, from 0.
+        size: number of replicas.
+    """
+
+    rank: int
+    size: int
+
+    def all_to_all(self, values: Tensor, send: list[int], receive: list[int]) -> Tensor:
+        """Send rows of a tensor, in order, so many to each replica; returns those received, in the senders' order."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowGradient:
+    """The gradient of some rows that the replica holds.
+
+    Attributes:
+        rows: places in the group's matrix, int64 [n], different ones in ascending order.
         values: float32 [n, dimension], summed over all uses of each row.
     """
 
@@ -67,30 +86,78 @@ class TableUse:
     is_safe: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class _Route:
+    """How the rows of one lookup travel.
+
+    Attributes:
+        send: how many rows this replica asks of each.
+        receive: how many each asks of this one.
+        asked: places of the rows that the others ask for, int64 [sum of receive].
+    """
+
+    send: list[int]
+    receive: list[int]
+    asked: Tensor
+
+
 class TableGroup:
-    """Tables of one dimension in one fused matrix.
+    """Tables of one dimension in one fused matrix, or a replica's rows of them.
 
     Args:
         dimension: of the vectors.
         tables: in the order in which they lie below each other.
         trainable: whether their rows get gradients.
         max_norm: looked-up rows with a larger norm are scaled to it, or None.
+        exchange: the replicas that the rows are spread over; None keeps all rows here.
 
     Attributes:
-        weight: float32 [sum of rows, dimension].
-        gradient: of the last backward pass; the optimizer takes it away.
+        weight: float32 [held rows, dimension].
+        first_rows: where each table begins in it; the last entry is the end.
     """
 
-    def __init__(self, dimension: int, tables: Sequence[Table], trainable: bool, max_norm: float | None) -> None:
+    def __init__(
+        self,
+        dimension: int,
+        tables: Sequence[Table],
+        trainable: bool,
+        max_norm: float | None,
+        exchange: RowExchange | None = None,
+    ) -> None:
         self.dimension = dimension
         self.tables = tuple(tables)
         self.trainable = trainable
         self.max_norm = max_norm
+        self.exchange = exchange
+        self._rank, self._size = (0, 1) if exchange is None else (exchange.rank, exchange.size)
+        # The same on every replica, so that a row's place is known to those who ask for it: where a table's rows do not
+        # divide evenly, some replicas leave the last place empty.
         self.first_rows = [0]
         for table in self.tables:
-            self.first_rows.append(self.first_rows[-1] + table.num_rows)
+            self.first_rows.append(self.first_rows[-1] + -(-table.num_rows // self._size))
         self.weight = torch.empty(self.first_rows[-1], dimension)
-        self._looked_up: list[tuple[Tensor, Tensor]] = []
+        self._looked_up: list[tuple[Tensor, Tensor, _Route | None]] = []
+
+    def rows(self, table: int) -> Rows:
+        """Which rows of a table are held here."""
+        return Rows((self._rank - table) % self._size, self._size, self.tables[table].num_rows)
+
+    def view(self, table: int) -> Tensor:
+        """The held rows of a table."""
+        return self.weight.narrow(0, self.first_rows[table], len(self.rows(table)))
+
+    def keys(self, table: int, ids: Tensor) -> Tensor:
+        """Where rows lie: replica * rows held by each + place there; negative ids stay negative.
+
+        Args:
+            table: which table.
+            ids: its rows, integers of any shape.
+        """
+        ids, first_row = ids.long(), self.first_rows[table]
+        if self._size > 1:
+            owner = (ids + table) % self._size
+            return torch.where(ids < 0, ids, owner * self.first_rows[-1] + first_row + ids // self._size)
+        return ids if first_row == 0 else torch.where(ids < 0, ids, ids + first_row)
 
     def lookup(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int) -> list[Tensor]:
         """The combined vectors of each use.
@@ -103,12 +170,12 @@ class TableGroup:
         Returns:
             For each use float32 [num_rows, dimension]; a row without ids is zero.
         """
-        bags = _Bags.gather(uses, batch_ids, num_rows, self.first_rows, self.weight.device)
+        bags = _Bags.gather(self, uses, batch_ids, num_rows)
         unique, inverse, order, starts = _unique(bags.ids)
-        rows = self.weight.index_select(0, unique)
+        rows, route = self._fetch(unique)
         if self.trainable and torch.is_grad_enabled():
             rows.requires_grad_()
-            self._looked_up.append((unique, rows))
+            self._looked_up.append((unique, rows, route))
         read = rows if self.max_norm is None else _clip_norm(rows, self.max_norm)
         pooled = _Pool.apply(  # type: ignore[no-untyped-call]
             read, inverse, order, starts, bags.bag, bags.offsets, bags.coefficients
@@ -116,14 +183,37 @@ class TableGroup:
         return list(pooled.view(len(uses), num_rows, self.dimension))
 
     def take_gradient(self) -> RowGradient | None:
-        """The row gradient of the last backward pass, once; None if no row was touched."""
-        touched = [(rows, leaf.grad) for rows, leaf in self._looked_up if leaf.grad is not None]
+        """The gradient of the held rows in the last backward pass, once; None if no row was touched.
+
+        Where rows are spread over replicas, it is the sum over all of them; else it is this replica's own.
+        """
+        touched = []
+        for keys, leaf, route in self._looked_up:
+            if leaf.grad is None:
+                continue
+            if route is None or self.exchange is None:
+                touched.append((keys, leaf.grad))
+            else:
+                received = self.exchange.all_to_all(leaf.grad, route.send, route.receive)
+                touched.append((route.asked, received))
         self._looked_up.clear()
         if not touched:
             return None
-        if len(touched) == 1:
+        if len(touched) == 1 and self.exchange is None:
             return RowGradient(*touched[0])
         return sum_rows(torch.cat([rows for rows, _ in touched]), torch.cat([grad for _, grad in touched]))
+
+    def _fetch(self, keys: Tensor) -> tuple[Tensor, _Route | None]:
+        """The rows of unique keys in ascending order, from wherever they lie."""
+        if self.exchange is None:
+            return self.weight.index_select(0, keys), None
+        held = self.first_rows[-1]
+        counts = torch.bincount(keys // held, minlength=self._size)
+        ones = [1] * self._size
+        send, receive = torch.stack([counts, self.exchange.all_to_all(counts, ones, ones)]).tolist()
+        asked = self.exchange.all_to_all((keys % held).int(), send, receive).long()
+        rows = self.exchange.all_to_all(self.weight.index_select(0, asked), receive, send)
+        return rows, _Route(send, receive, asked)
 
 
 def sum_rows(rows: Tensor, values: Tensor) -> RowGradient:
@@ -148,17 +238,10 @@ class _Bags:
     coefficients: Tensor | None
 
     @classmethod
-    def gather(
-        cls,
-        uses: Sequence[TableUse],
-        batch_ids: Sequence[RowIds],
-        num_rows: int,
-        first_rows: Sequence[int],
-        device: torch.device,
-    ) -> "_Bags":
+    def gather(cls, group: TableGroup, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int) -> "_Bags":
+        device = group.weight.device
         columns = [batch_ids[use.ids] for use in uses]
-        bases = [first_rows[use.table] for use in uses]
-        ids = torch.cat([_shift(column.values, base) for column, base in zip(columns, bases, strict=True)])
+        ids = torch.cat([group.keys(use.table, column.values) for use, column in zip(uses, columns, strict=True)])
         is_single = all(column.offsets is None for column in columns)
         num_bags = len(uses) * num_rows
         if is_single:
@@ -183,9 +266,8 @@ class _Bags:
             coefficients = _coefficients(bag, weights, combiners, num_bags, num_rows)
         if is_single:
             return cls(ids, bag, bag, coefficients)
-        row_0 = torch.tensor(
-            [base if use.is_safe else -1 for use, base in zip(uses, bases, strict=True)], device=device
-        )
+        zero = torch.zeros((), dtype=torch.int64)
+        row_0 = torch.stack([group.keys(use.table, zero) if use.is_safe else zero - 1 for use in uses]).to(device)
         ids, bag, coefficients = _fill_empty(ids, bag, coefficients, row_0.repeat_interleave(num_rows))
         return cls(ids, bag, torch.searchsorted(bag, torch.arange(num_bags, device=device)), coefficients)
 
@@ -214,12 +296,6 @@ def _fill_empty(
     bags, order = torch.cat([bag, filled]).sort(stable=True)
     ids = torch.cat([ids, fillers[filled]])[order]
     return ids, bags, torch.cat([weight, weight.new_zeros(len(filled))])[order]
-
-
-def _shift(ids: Tensor, base: int) -> Tensor:
-    """Ids as rows of the fused matrix; missing ones stay negative."""
-    ids = ids.long()
-    return ids + base if base == 0 else torch.where(ids < 0, ids, ids + base)
 
 
 def _counts(column: RowIds, num_rows: int) -> Tensor:

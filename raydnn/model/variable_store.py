@@ -24,7 +24,7 @@ class VariableStore(nn.Module):
         if name not in self._made:
             module = factory()
             self._made[name] = module
-            self.add_module(name.replace(".", "_"), module)
+            self.add_module(str(len(self._made)), module)
         return self._made[name]  # type: ignore[return-value]
 
     def has_module(self, name: str) -> bool:

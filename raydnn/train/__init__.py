@@ -52,7 +52,7 @@ from raydnn.train.optimizers import (
 )
 from raydnn.train.run_context import get_global_step
 from raydnn.train.scaffold import Scaffold
-from raydnn.train.variables import get_variable, placeholder_with_default, variable_scope
+from raydnn.train.variables import all_sum, get_variable, placeholder_with_default, variable_scope
 
 __all__ = [
     "AdadeltaOptimizer",
@@ -83,6 +83,7 @@ __all__ = [
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "all_sum",
     "checkpoints_iterator",
     "cosine_decay",
     "cosine_decay_restarts",

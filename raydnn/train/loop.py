@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from raydnn import errors
 from raydnn.inputs.batch import Batch
+from raydnn.model.variable import Variable
+from raydnn.train.checkpoint.store import CheckpointStore
+from raydnn.train.checkpoint.writer import write_part
 from raydnn.train.hooks.progress import ROWS
 from raydnn.train.hooks.session_run_hook import (
     LOSS,
@@ -19,10 +22,11 @@ from raydnn.train.hooks.session_run_hook import (
     fetched_names,
     fill,
 )
-from raydnn.train.replicas import Replicas
+from raydnn.train.replicas import Replicas, SingleReplica
 
 logger = logging.getLogger(__name__)
 
+_ENDS = (errors.OutOfRangeError, StopIteration)
 
 StepFn = Callable[[Batch, set[str], Mapping[str, Any]], dict[str, Any]]
 """Runs one batch: (batch, names to fetch, placeholder -> value) -> name -> value."""
@@ -41,6 +45,9 @@ class HasValues(Protocol):
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
         """All variables and slots by name, without global_step."""
 
+    def spread_variables(self) -> list[Variable]:
+        """The variables and slots of which this replica holds some rows."""
+
     def load(self, name: str, value: Any) -> None:
         """Set a variable."""
 
@@ -58,12 +65,20 @@ class LoopSession:
     Args:
         model: whose values hooks may fetch.
         step: runs one batch and returns what was fetched, by name.
+        replicas: those that train together.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
     """
 
-    def __init__(self, model: HasValues, step: StepFn, data_fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        model: HasValues,
+        step: StepFn,
+        replicas: Replicas | None = None,
+        data_fingerprint: str | None = None,
+    ) -> None:
         self._model = model
         self._step = step
+        self._replicas = replicas or SingleReplica()
         self._stop_requested = False
         self._data_fingerprint = data_fingerprint
         self._batch: Batch | None = None
@@ -90,7 +105,34 @@ class LoopSession:
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
         return self._model.checkpoint_values()
 
-    def input_position(self) -> dict[str, Any] | None:
+    def save(self, store: CheckpointStore) -> None:
+        parts_folder = None
+        if self._model.spread_variables() and not store.has_newest(self.global_step):
+            parts_folder = store.parts_folder(self.global_step)
+            self._replicas.any(False, False, True)
+            self._write_part(parts_folder)
+        store.save(self.checkpoint_values(), self.global_step, self._input_position(), parts_folder)
+
+    def agree(self, has_batch: bool, wants_stop: bool) -> tuple[bool, bool]:
+        """Vote on the next step, and meanwhile write what the chief asks for.
+
+        Returns:
+            Whether some replica has a batch, and whether some wants to stop.
+        """
+        while True:
+            some_has_batch, some_wants_stop, chief_saves = self._replicas.any(has_batch, wants_stop, False)
+            if not chief_saves:
+                return some_has_batch, some_wants_stop
+            self._write_part("")
+
+    def _write_part(self, parts_folder: str) -> None:
+        """Write this replica's rows of what is spread over all; each calls this, and the chief knows where to."""
+        replicas = self._replicas
+        write_part(replicas.share(parts_folder), replicas.rank, replicas.size, self._model.spread_variables())
+        # The chief goes on when the parts of all are there.
+        replicas.any(False)
+
+    def _input_position(self) -> dict[str, Any] | None:
         if self._batch is None or self._batch.cursor is None:
             return None
         return {**self._batch.cursor.to_json(), "data": self._data_fingerprint}
@@ -149,14 +191,19 @@ def train_loop(
         replicas: the group that this loop is a member of.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
     """
-    session = LoopSession(model, model.train, data_fingerprint)
+    session = LoopSession(model, model.train, replicas, data_fingerprint)
     first_step = session.global_step
-    with normal_end():
+    try:
         start(session, hooks)
-        _run_steps(session, batches, empty, hooks, replicas)
+    except _ENDS:
+        session.request_stop()
+    _run_steps(session, batches, empty, hooks)
     if session.global_step == first_step and not session.should_stop():
         logger.warning("Training ended without a single step: the input gave no batch")
     finish(session, hooks)
+    # The chief may have saved at the end; the others help until it is done.
+    while not session.agree(False, replicas.rank == 0)[1]:
+        pass
 
 
 def start(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
@@ -175,7 +222,7 @@ def finish(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
 
 def normal_end() -> AbstractContextManager[None]:
     """As in TensorFlow, the end of some input, a hook's own included, is a normal end of the block."""
-    return suppress(errors.OutOfRangeError, StopIteration)
+    return suppress(*_ENDS)
 
 
 def _run_steps(
@@ -183,20 +230,19 @@ def _run_steps(
     batches: Iterator[Batch],
     empty: Batch,
     hooks: Sequence[SessionRunHook],
-    replicas: Replicas,
 ) -> None:
     while True:
         batch = None
         if not session.should_stop():
             with suppress(errors.OutOfRangeError):
                 batch = next(batches, None)
-        has_batch, stop = replicas.any(batch is not None, session.should_stop())
+        has_batch, stop = session.agree(batch is not None, session.should_stop())
         if stop:
             session.request_stop()
         if stop or not has_batch:
             return
         try:
             session.run_step(empty if batch is None else batch, hooks)
-        except (errors.OutOfRangeError, StopIteration):
+        except _ENDS:
             # The others must hear of it, or they would wait for this replica.
             session.request_stop()

@@ -27,8 +27,19 @@ class Replicas(Protocol):
     def gather_rows(self, gradient: RowGradient | None, dimension: int) -> RowGradient | None:
         """The row gradients of all replicas, summed by row."""
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """The module such that a backward pass leaves in each parameter the sum of all replicas' gradients."""
+    def all_to_all(self, values: Tensor, send: list[int], receive: list[int]) -> Tensor:
+        """Send rows of a tensor, in order, so many to each replica; returns those received, in the senders' order."""
+
+    def share(self, text: str) -> str:
+        """The chief's text."""
+
+    def wrap(self, module: nn.Module, uses_all: bool) -> nn.Module:
+        """The module such that a backward pass leaves in each parameter the sum of all replicas' gradients.
+
+        Args:
+            module: with all its parameters made.
+            uses_all: whether each call uses every parameter that is trained.
+        """
 
 
 class SingleReplica:
@@ -46,5 +57,11 @@ class SingleReplica:
     def gather_rows(self, gradient: RowGradient | None, dimension: int) -> RowGradient | None:
         return gradient
 
-    def wrap(self, module: nn.Module) -> nn.Module:
+    def all_to_all(self, values: Tensor, send: list[int], receive: list[int]) -> Tensor:
+        return values
+
+    def share(self, text: str) -> str:
+        return text
+
+    def wrap(self, module: nn.Module, uses_all: bool) -> nn.Module:
         return module

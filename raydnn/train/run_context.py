@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from raydnn.model.dropout import Dropout
+from raydnn.model.tables import RowExchange
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.learning_rate import GlobalStep
 from raydnn.train.replicas import Replicas
@@ -28,6 +29,7 @@ class Call:
         scope: prefix of the names of variables that are made now, '' or 'a/b/'.
         reuse: whether a name may be used again.
         names: full names used so far.
+        names_in_scope: those used since the scope was entered: default names begin anew with each entry.
         placeholders: names of the placeholders met so far.
         scalars, histograms: for TensorBoard, by tag; None if this step writes none.
     """
@@ -37,6 +39,7 @@ class Call:
     scope: str = ""
     reuse: bool = False
     names: set[str] = field(default_factory=set)
+    names_in_scope: set[str] = field(default_factory=set)
     placeholders: set[str] = field(default_factory=set)
     scalars: dict[str, float] | None = None
     histograms: dict[str, Tensor] | None = None
@@ -54,7 +57,6 @@ class ModelContext:
         device: where the variables live.
         global_step: the number of updates so far.
         is_building: whether the call only makes the variables: nothing may be learned from its batch.
-        call: the call that is going on, or else the last one.
     """
 
     store: VariableStore
@@ -64,7 +66,7 @@ class ModelContext:
     device: torch.device
     global_step: int = 0
     is_building: bool = False
-    call: Call = field(default_factory=Call)
+    _initial: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     @property
     def is_training(self) -> bool:
@@ -77,7 +79,12 @@ class ModelContext:
 
     def dropout(self) -> Dropout:
         """The dropout of this step."""
-        return Dropout(self.step_seed(), self.call.first_row)
+        return Dropout(self.step_seed(), current_call().first_row)
+
+    @property
+    def exchange(self) -> RowExchange | None:
+        """The replicas that large tables are spread over; None if this one is alone."""
+        return self.replicas if self.replicas.size > 1 else None
 
     def all_sum(self, tensor: Tensor) -> Tensor:
         """The sum over the replicas."""
@@ -91,46 +98,65 @@ class ModelContext:
             default: of which DEFAULT, DEFAULT_1, DEFAULT_2 ... the first free one is taken.
 
         Raises:
-            ValueError: the name is taken already in this call.
+            ValueError: the name is taken already in this call, or empty.
         """
-        call = self.call
-        if name is None:
-            full, place = f"{call.scope}{default}", 0
-            while full in call.names:
-                place += 1
-                full = f"{call.scope}{default}_{place}"
-        else:
-            full = f"{call.scope}{name}"
-            if full in call.names and not call.reuse:
-                raise ValueError(
-                    f"the name '{full}' is used twice in one call of the model function: give another one, or share "
-                    "the variables on purpose inside `variable_scope(..., reuse=True)`"
-                )
+        call = current_call()
+        if name == "":
+            raise ValueError("a name must not be empty")
+        full, place = f"{call.scope}{name or default}", 0
+        while name is None and full in call.names_in_scope:
+            place += 1
+            full = f"{call.scope}{default}_{place}"
+        if full in call.names and not call.reuse:
+            raise ValueError(
+                f"the name '{full}' is used twice in one call of the model function: give another one, or share the "
+                "variables on purpose inside `variable_scope(..., reuse=True)`"
+            )
         call.names.add(full)
+        call.names_in_scope.add(full)
         return full
 
-    def module(self, name: str, factory: Callable[[], M]) -> M:
+    def module(self, name: str, kind: str, factory: Callable[[], M]) -> M:
         """The module of this full name, made at the first call of the model function.
 
+        Args:
+            name: full name.
+            kind: of what is made: a name stands for one kind.
+            factory: makes it.
+
         Raises:
-            ValueError: it is new, but the first call is over.
+            ValueError: it is new, but the first call is over; or it is of another kind.
         """
         if not self.is_building and not self.store.has_module(name):
             raise ValueError(
                 f"'{name}' was not there when the model was built: a model function must make the same variables at "
                 "every call, with an empty batch too"
             )
-        return self.store.get_module(name, lambda: factory().to(self.device))
+
+        def make() -> M:
+            module = factory().to(self.device)
+            self._initial += [(buffer, buffer.clone()) for buffer in module.buffers()]
+            return module
+
+        found = self.store.remember(f"kind of {name}", lambda: kind)
+        if found != kind:
+            raise ValueError(f"'{name}' is the name of a {found} already; give the {kind} another one")
+        return self.store.get_module(name, make)
+
+    def forget_building(self) -> None:
+        """Undo what the first call, whose batch has no rows, did to variables that are not trained."""
+        for tensor, initial in self._initial:
+            tensor.copy_(initial)
+        self._initial.clear()
 
 
-_current: ContextVar[ModelContext] = ContextVar("raydnn model context")
+_current: ContextVar[tuple[ModelContext, Call]] = ContextVar("raydnn model context")
 
 
 @contextmanager
 def surroundings(context: ModelContext, call: Call) -> Iterator[None]:
     """Make a context the current one, for one call of the model function."""
-    context.call = call
-    token = _current.set(context)
+    token = _current.set((context, call))
     try:
         yield
     finally:
@@ -143,6 +169,19 @@ def current_context() -> ModelContext:
     Raises:
         RuntimeError: none is running.
     """
+    return _surroundings()[0]
+
+
+def current_call() -> Call:
+    """The call of the model function that is running.
+
+    Raises:
+        RuntimeError: none is running.
+    """
+    return _surroundings()[1]
+
+
+def _surroundings() -> tuple[ModelContext, Call]:
     try:
         return _current.get()
     except LookupError:
@@ -161,10 +200,12 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
 
     Raises:
         RuntimeError: called outside a model function.
-        ValueError: the name was not used when the model was built.
+        ValueError: the name was not used when the model was built, or stands for something else.
     """
-    context = current_context()
-    full = f"{context.call.scope}{name}"
+    context, call = current_context(), current_call()
+    full = f"{call.scope}{name}"
+    call.names.add(full)
+    call.names_in_scope.add(full)
 
     def make() -> M:
         # Torch modules draw their initial values from the global generator, which is left as it was.
@@ -172,7 +213,7 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
             torch.default_generator.manual_seed(crc32(f"{context.seed}/{full}".encode()))
             return factory()
 
-    module = context.module(full, make)
+    module = context.module(full, "module", make)
     module.train(context.is_training)
     return module
 

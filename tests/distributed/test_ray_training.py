@@ -167,7 +167,7 @@ def test_a_bare_ray_dataset_with_its_label_is_an_input(tmp_path: Path):
     assert estimator.evaluate(lambda: (rows, "label"))["global_step"] == 1
 
 
-def test_the_ray_data_engine_gives_the_batches_of_the_thread(tmp_path: Path):
+def test_every_engine_gives_the_same_batches(tmp_path: Path):
     pq.write_table(make_table(), tmp_path / "rows.parquet", row_group_size=100)
 
     def input_fn():
@@ -181,16 +181,17 @@ def test_the_ray_data_engine_gives_the_batches_of_the_thread(tmp_path: Path):
             input_fn,
             tmp_path / f"{engine}-losses",
         )
-        for engine in ("inline", "thread", "ray_data")
+        for engine in ("inline", "thread", "ray_tasks", "ray_data")
     }
-    assert losses["thread"] == losses["inline"]
-    assert losses["ray_data"] == losses["inline"]
+    for engine, found in losses.items():
+        assert found == losses["inline"], engine
 
 
-def test_the_ray_data_engine_raises_what_a_reader_raises(tmp_path: Path):
+@pytest.mark.parametrize("engine", ["ray_data", "ray_tasks"])
+def test_an_engine_raises_what_a_reader_raises(engine: str, tmp_path: Path):
     table = make_table(100).set_column(4, "label", pa.array([0] * 99 + [2]))
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=50)
-    estimator = classifier(tmp_path / "model", None, config={"input_engine": "ray_data"})
+    estimator = classifier(tmp_path / "model", None, config={"input_engine": engine})
     with pytest.raises(raydnn.errors.InvalidArgumentError, match="label 2 in row 49 is out of range"):
         estimator.train(lambda: raydnn.inputs.from_parquet(str(tmp_path / "rows.parquet"), label="label"))
 
@@ -201,9 +202,10 @@ def test_a_killed_worker_is_replaced_and_the_numbers_stay_the_same(tmp_path: Pat
     def input_fn():
         return raydnn.inputs.from_arrow(table, label="label", batch_size=BATCH, shuffle=True, seed=9)
 
-    whole = classifier(tmp_path / "whole", 2)
+    spread = raydnn.fixed_size_partitioner(2)
+    whole = classifier(tmp_path / "whole", 2, input_layer_partitioner=spread)
     whole.train(input_fn)
-    hurt = classifier(tmp_path / "hurt", 2, config={"max_failures": 1})
+    hurt = classifier(tmp_path / "hurt", 2, config={"max_failures": 1}, input_layer_partitioner=spread)
     hurt.train(input_fn, hooks=[KillOnce(tmp_path / "killed", step=8)])
     assert (tmp_path / "killed").exists()
     for name, value in variables(whole).items():

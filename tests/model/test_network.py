@@ -22,7 +22,6 @@ from raydnn.feature_column.encoder import Encoder, input_layer_columns
 from raydnn.initializers import Constant
 from raydnn.model.batch import EncodedBatch, RowIds
 from raydnn.model.dropout import Dropout
-from raydnn.model.layers import BatchNorm
 from raydnn.model.network import DNN, InputLayer, count_ids, scoped_name
 from raydnn.model.settings import NetworkSettings
 
@@ -301,57 +300,3 @@ def test_dropout_works_in_training_only_and_follows_its_seed() -> None:
     first, again, other = (network(batch, Dropout(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-# --- Batch normalisation
-
-
-def batch_norm_of(units: int) -> BatchNorm:
-    return BatchNorm("scope", units, lambda tensor: tensor, momentum=0.999)
-
-
-def test_training_normalizes_with_the_mean_and_the_biased_variance_of_the_batch() -> None:
-    norm = batch_norm_of(2).train()
-    with torch.no_grad():
-        norm.gamma.copy_(torch.tensor([2.0, 3.0]))
-        norm.beta.copy_(torch.tensor([0.5, -0.5]))
-    x = np.random.default_rng(0).normal(5.0, 3.0, size=(7, 2))
-    expected = (x - x.mean(0)) / np.sqrt(x.var(0) + 0.001) * [2.0, 3.0] + [0.5, -0.5]
-    np.testing.assert_allclose(norm(torch.tensor(x, dtype=torch.float32)).detach(), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_moving_averages_take_a_thousandth_of_each_batch() -> None:
-    norm = batch_norm_of(2).train()
-    mean, variance = np.zeros(2), np.ones(2)
-    random = np.random.default_rng(0)
-    for _ in range(5):
-        x = random.normal(5.0, 3.0, size=(6, 2)).astype(np.float32)
-        norm(torch.tensor(x))
-        mean = 0.999 * mean + 0.001 * x.mean(0)
-        variance = 0.999 * variance + 0.001 * x.var(0)
-    np.testing.assert_allclose(norm.moving_mean, mean, rtol=1e-5)
-    np.testing.assert_allclose(norm.moving_variance, variance, rtol=1e-5)
-
-
-def test_evaluation_normalizes_with_the_moving_averages_and_leaves_them() -> None:
-    norm = batch_norm_of(2).eval()
-    norm.moving_mean.copy_(torch.tensor([1.0, -1.0]))
-    norm.moving_variance.copy_(torch.tensor([4.0, 0.0]))
-    x = torch.tensor([[3.0, -1.0], [1.0, 0.0]])
-    expected = [[2 / sqrt(4.001), 0.0], [0.0, 1 / sqrt(0.001)]]
-    torch.testing.assert_close(norm(x).detach(), torch.tensor(expected))
-    assert norm.moving_mean.tolist() == [1.0, -1.0]
-    assert norm.moving_variance.tolist() == [4.0, 0.0]
-
-
-def test_the_gradient_flows_through_the_statistics_of_the_batch() -> None:
-    norm = batch_norm_of(2).train().double()
-    x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    assert torch.autograd.gradcheck(norm, (x,))
-
-
-def test_a_batch_far_from_zero_keeps_its_variance() -> None:
-    norm = batch_norm_of(1).train()
-    x = torch.tensor([[10_000.0], [10_001.0], [10_002.0]])
-    found = norm(x).detach().ravel().tolist()
-    assert found == pytest.approx([-1 / sqrt(2 / 3 + 0.001), 0.0, 1 / sqrt(2 / 3 + 0.001)], rel=1e-3)

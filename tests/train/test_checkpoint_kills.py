@@ -56,7 +56,7 @@ def test_training_goes_on_from_the_last_complete_checkpoint(
 ) -> None:
     model_dir = killed / kill
     left, last_step = LEFT[kill]
-    assert checkpoint_files(model_dir) == ["checkpoint", *left]
+    assert checkpoint_files(model_dir) == ["checkpoint", *left, "train.lock", "train_call.json"]
     with caplog.at_level(logging.INFO):
         resumed = train(model_dir)
     assert f"Restored {model_dir}/model.ckpt-{last_step}" in caplog.messages

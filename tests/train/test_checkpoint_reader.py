@@ -83,7 +83,7 @@ def test_a_missing_file_is_data_loss_that_names_it(checkpoint: Path) -> None:
         load_checkpoint(str(checkpoint)).get_tensor("dnn/logits/kernel")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "raydnn-checkpoint-1"}', "\x00"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "raydnn-checkpoint-2"}', "\x00"])
 def test_a_damaged_manifest_is_data_loss_that_names_it(checkpoint: Path, content: str) -> None:
     (checkpoint / "manifest.json").write_text(content)
     with pytest.raises(errors.DataLossError, match=rf"{checkpoint}/manifest\.json is damaged.*recover=True"):

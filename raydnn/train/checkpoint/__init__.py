@@ -1,6 +1,7 @@
 """Checkpoints of a model_dir: one folder a step, complete or absent, under TensorFlow's variable names."""
 
 from raydnn.train.checkpoint.import_tf import import_tf_checkpoint
+from raydnn.train.checkpoint.lock import training_lock
 from raydnn.train.checkpoint.reader import (
     CheckpointReader,
     VariableReader,
@@ -27,4 +28,5 @@ __all__ = [
     "open_newest",
     "save_checkpoint",
     "tidy_up",
+    "training_lock",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from raydnn import errors
 
-FORMAT = "raydnn-checkpoint-1"
+FORMAT = "raydnn-checkpoint-2"
 # Ends each error about a damaged checkpoint.
 WAY_OUT = (
     ". To go on from an older checkpoint, give RunConfig(recover=True), or remove the folder and the line that names "
@@ -15,20 +15,33 @@ WAY_OUT = (
 
 
 @dataclass(frozen=True)
-class StoredVariable:
-    """Where a variable, or some of its rows, is stored.
+class Part:
+    """Rows first, first + step, ... of a variable in one file; (0, 1) is the whole variable.
 
     Attributes:
         file: name within the checkpoint.
-        shape: of the whole variable.
-        dtype: its name, such as 'float32'.
-        rows: first row and row behind the last that the file holds; None for a scalar.
+        first: the first row.
+        step: from each row to the next.
     """
 
     file: str
+    first: int = 0
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class StoredVariable:
+    """Where a variable is stored.
+
+    Attributes:
+        shape: of the whole variable.
+        dtype: its name, such as 'float32'.
+        parts: which together hold all its rows.
+    """
+
     shape: tuple[int, ...]
     dtype: str
-    rows: tuple[int, int] | None = None
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -73,10 +86,7 @@ class Manifest:
             if found == FORMAT:
                 fields["variables"] = {
                     name: StoredVariable(
-                        place["file"],
-                        tuple(place["shape"]),
-                        place["dtype"],
-                        None if place["rows"] is None else tuple(place["rows"]),
+                        tuple(place["shape"]), place["dtype"], tuple(Part(**part) for part in place["parts"])
                     )
                     for name, place in fields["variables"].items()
                 }

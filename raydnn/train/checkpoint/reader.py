@@ -1,6 +1,6 @@
 """Reading checkpoints, with every byte checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from raydnn import errors, storage
-from raydnn.train.checkpoint.manifest import WAY_OUT, Manifest, StoredVariable
+from raydnn.model.rows import Rows
+from raydnn.model.variable import Variable
+from raydnn.train.checkpoint.manifest import WAY_OUT, Manifest, Part, StoredVariable
 from raydnn.train.checkpoint.state import MANIFEST_FILE, latest_checkpoint
 from raydnn.train.checkpoint.tensor_bundle import TensorBundleReader, find_tensor_bundle
 from raydnn.train.checkpoint.writer import sha256
@@ -46,7 +48,9 @@ class CheckpointReader:
         Raises:
             DataLossError: one is damaged or missing.
         """
-        for file in sorted({*self.manifest.files, *(place.file for place in self.manifest.variables.values())}):
+        for file in sorted(
+            {*self.manifest.files, *(part.file for place in self.manifest.variables.values() for part in place.parts)}
+        ):
             with self._whole_file(file):
                 pass
 
@@ -71,20 +75,42 @@ class CheckpointReader:
         """
         return self.get_tensors([name])[name]
 
-    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
-        """The values of several variables; each file is opened once."""
-        by_file: dict[str, list[str]] = {}
+    def get_tensors(self, names: list[str], rows: Mapping[str, Rows] | None = None) -> dict[str, NDArray[Any]]:
+        """The values of several variables; each file is opened once.
+
+        Args:
+            names: of the variables.
+            rows: which rows are wanted, by name; where nothing is said, all.
+        """
+        wanted = rows or {}
+        by_file: dict[str, list[tuple[str, Part]]] = {}
         for name in names:
-            by_file.setdefault(self._place(name).file, []).append(name)
+            for part in self._place(name).parts:
+                by_file.setdefault(part.file, []).append((name, part))
         values: dict[str, NDArray[Any]] = {}
         for file, members in by_file.items():
             with self._whole_file(file) as local:
                 try:
                     with safe_open(str(local), framework="numpy") as tensors:
-                        values |= {name: np.asarray(tensors.get_tensor(name)) for name in members}
+                        for name, part in members:
+                            self._take(values, name, part, wanted.get(name), np.asarray(tensors.get_tensor(name)))
                 except SafetensorError as error:
                     raise errors.DataLossError(f"{self.path}/{file} is damaged: {error}{WAY_OUT}") from error
-        return values
+        return {name: values[name] for name in names}
+
+    def _take(
+        self, values: dict[str, NDArray[Any]], name: str, part: Part, rows: Rows | None, stored: NDArray[Any]
+    ) -> None:
+        """Put the wanted rows of one part in their places."""
+        shape = self._place(name).shape
+        wanted = Rows(0, 1, shape[0]) if rows is None and shape else rows
+        if wanted is None or (part.first, part.step) == (wanted.first, wanted.step):
+            values[name] = stored
+            return
+        out = values.setdefault(name, np.empty((len(wanted), *shape[1:]), stored.dtype))
+        ids = np.arange(shape[0])[wanted.places]
+        held = ids % part.step == part.first
+        out[held] = stored[ids[held] // part.step]
 
     @contextmanager
     def _whole_file(self, file: str) -> Iterator[Path]:
@@ -130,8 +156,28 @@ class VariableReader(Protocol):
     def get_tensor(self, name: str) -> NDArray[Any]:
         """The value of a variable."""
 
-    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
-        """The values of several variables."""
+    def get_tensors(self, names: list[str], rows: Mapping[str, Rows] | None = None) -> dict[str, NDArray[Any]]:
+        """The values of several variables, of some only the wanted rows."""
+
+
+def restore_variables(stored: Mapping[str, Variable], reader: VariableReader) -> None:
+    """Give variables their stored values.
+
+    Args:
+        stored: name in the checkpoint -> variable.
+        reader: of the checkpoint.
+
+    Raises:
+        NotFoundError: the checkpoint lacks a variable.
+        InvalidArgumentError: a variable has another shape there.
+    """
+    rows = {name: variable.rows for name, variable in stored.items() if variable.rows is not None}
+    shapes = reader.get_variable_to_shape_map()
+    for name, variable in stored.items():
+        if name in shapes:
+            variable.check_shape(tuple(shapes[name]), reader.path)
+    for name, value in reader.get_tensors(list(stored), rows).items():
+        stored[name].fill(value)
 
 
 def load_checkpoint(ckpt_dir_or_file: str) -> VariableReader:

@@ -38,12 +38,32 @@ class CheckpointStore:
         self._next_keep_time = time.time() + self._keep_seconds
         self._config = config or {}
 
+    def has_newest(self, global_step: int) -> bool:
+        """Whether the state file names this step as the newest: then training was restored from it."""
+        name = f"{PREFIX}{global_step}"
+        manifest = storage.join(self.model_dir, name, MANIFEST_FILE)
+        return read_state(self.model_dir)[-1:] == [name] and storage.exists(manifest)
+
+    def parts_folder(self, global_step: int) -> str:
+        """A new folder for the parts of a checkpoint that replicas write; see `save`."""
+        return storage.temporary_name(storage.join(self.model_dir, f"{PREFIX}{global_step}"))
+
     def save(
-        self, variables: Mapping[str, NDArray[Any]], global_step: int, input_position: dict[str, Any] | None
+        self,
+        variables: Mapping[str, NDArray[Any]],
+        global_step: int,
+        input_position: dict[str, Any] | None,
+        parts_folder: str | None = None,
     ) -> str:
         """Save a checkpoint, name it in the state file, then remove what is too old.
 
-        A step that the state file already names as the newest is what training was restored from, and stays as it is.
+        A step that the state file already names as the newest stays as it is.
+
+        Args:
+            variables: name -> value of those that are whole here.
+            global_step: of the checkpoint.
+            input_position: where the input goes on.
+            parts_folder: where replicas have written their parts of the other variables; None is nowhere.
 
         Returns:
             The path of the checkpoint.
@@ -51,9 +71,9 @@ class CheckpointStore:
         name = f"{PREFIX}{global_step}"
         retained = read_state(self.model_dir)
         path = storage.join(self.model_dir, name)
-        if retained[-1:] == [name] and storage.exists(storage.join(path, MANIFEST_FILE)):
+        if self.has_newest(global_step):
             return path
-        write_checkpoint(self.model_dir, variables, global_step, input_position, self._config)
+        write_checkpoint(self.model_dir, variables, global_step, input_position, self._config, parts_folder)
         retained = [kept for kept in retained if kept != name] + [name]
         # The state file forgets a checkpoint before its files go, so that it never names one that is gone.
         removed = retained[: -self._keep_max] if self._keep_max else []

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from raydnn import errors, storage
 from raydnn.inputs.tfrecord import masked_crc32c
+from raydnn.model.rows import Rows
 from raydnn.train.checkpoint.state import read_state
 
 INDEX_SUFFIX = ".index"
@@ -152,14 +153,15 @@ class TensorBundleReader:
         """
         return self.get_tensors([name])[name]
 
-    def get_tensors(self, names: list[str]) -> dict[str, NDArray[Any]]:
-        """The values of several variables; each file is opened once."""
+    def get_tensors(self, names: list[str], rows: Mapping[str, Rows] | None = None) -> dict[str, NDArray[Any]]:
+        """The values of several variables, of some only the wanted rows; each file is opened once."""
         variables = {name: self._readable(name) for name in names}
         in_file_order = sorted(variables, key=lambda name: variables[name].place)
         with ExitStack() as stack:
             shards = _Shards(self.path, self._shard_count, stack)
             values = {name: _value(name, variables[name], shards) for name in in_file_order}
-        return {name: values[name] for name in names}
+        wanted = rows or {}
+        return {name: values[name][wanted[name].places] if name in wanted else values[name] for name in names}
 
     def _readable(self, name: str) -> "_Variable":
         if name not in self._variables:

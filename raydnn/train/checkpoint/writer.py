@@ -1,8 +1,9 @@
 """Writing checkpoints: complete or absent."""
 
 import hashlib
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import save_file
 
 from raydnn import storage
-from raydnn.train.checkpoint.manifest import Manifest, StoredVariable
+from raydnn.model.variable import Variable
+from raydnn.train.checkpoint.manifest import Manifest, Part, StoredVariable
 from raydnn.train.checkpoint.state import MANIFEST_FILE, PREFIX, read_state, write_state
 
 VARIABLES_FILE = "variables.safetensors"
 GLOBAL_STEP = "global_step"
+_PART_SUFFIX = ".safetensors"
 
 
 def write_checkpoint(
@@ -24,6 +27,7 @@ def write_checkpoint(
     global_step: int,
     input_position: dict[str, Any] | None = None,
     config: dict[str, Any] | None = None,
+    parts_folder: str | None = None,
 ) -> str:
     """Write the folder of a checkpoint; the state file is not touched.
 
@@ -33,6 +37,7 @@ def write_checkpoint(
         global_step: of the checkpoint, which also names the folder.
         input_position: where the input goes on.
         config: settings of the run, for people.
+        parts_folder: where replicas have put their parts of other variables with `write_part`; None is nowhere.
 
     Returns:
         The path of the checkpoint.
@@ -40,13 +45,61 @@ def write_checkpoint(
     path = storage.join(model_dir, f"{PREFIX}{global_step}")
     arrays = {name: np.asarray(value, order="C") for name, value in variables.items()}
     arrays[GLOBAL_STEP] = np.asarray(global_step, np.int64)
-    with storage.new_folder(path, last=MANIFEST_FILE) as folder:
+    whole = Part(VARIABLES_FILE)
+    places = {name: StoredVariable(array.shape, str(array.dtype), (whole,)) for name, array in arrays.items()}
+    files: dict[str, str] = {}
+    if parts_folder is not None:
+        spread, files = _parts(parts_folder)
+        places |= spread
+    parts = [storage.join(str(parts_folder), file) for file in files]
+    with storage.new_folder(path, last=MANIFEST_FILE, parts=parts) as folder:
         save_file(arrays, folder / VARIABLES_FILE)
-        places = {name: _place(array) for name, array in sorted(arrays.items())}
-        files = {VARIABLES_FILE: sha256(folder / VARIABLES_FILE)}
-        manifest = Manifest(global_step, places, files, time.time(), input_position, config or {})
+        files[VARIABLES_FILE] = sha256(folder / VARIABLES_FILE)
+        sorted_places = dict(sorted(places.items()))
+        manifest = Manifest(global_step, sorted_places, files, time.time(), input_position, config or {})
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
+    if parts_folder is not None:
+        storage.remove_folder(parts_folder)
     return path
+
+
+def write_part(parts_folder: str, rank: int, size: int, variables: Sequence[Variable]) -> None:
+    """Write one replica's rows of the variables that are spread over replicas.
+
+    Args:
+        parts_folder: the same for all replicas, local or any fsspec URL.
+        rank, size: of the replica.
+        variables: with their rows.
+    """
+    name = f"partition-{rank:05d}-of-{size:05d}"
+    arrays = {variable.name: variable.tensor.detach().cpu().numpy() for variable in variables}
+    described = {}
+    for variable in variables:
+        assert variable.rows is not None
+        place = {"first": variable.rows.first, "step": variable.rows.step}
+        described[variable.name] = {"shape": variable.shape, "dtype": str(arrays[variable.name].dtype), **place}
+    with storage.new_file(storage.join(parts_folder, f"{name}{_PART_SUFFIX}")) as file:
+        save_file(arrays, file)
+        content = json.dumps({"sha256": sha256(file), "variables": described}).encode()
+    # Last: what this file names is there.
+    storage.write_bytes(storage.join(parts_folder, f"{name}.json"), content)
+
+
+def _parts(parts_folder: str) -> tuple[dict[str, StoredVariable], dict[str, str]]:
+    """The places of the variables that replicas have written parts of, and the digests of their files."""
+    places: dict[str, StoredVariable] = {}
+    files = {}
+    for name in storage.list_folder(parts_folder):
+        if not name.endswith(".json"):
+            continue
+        described = json.loads(storage.read_bytes(storage.join(parts_folder, name)))
+        file = name.removesuffix(".json") + _PART_SUFFIX
+        files[file] = described["sha256"]
+        for variable, place in described["variables"].items():
+            part = Part(file, place["first"], place["step"])
+            others = places[variable].parts if variable in places else ()
+            places[variable] = StoredVariable(tuple(place["shape"]), place["dtype"], (*others, part))
+    return places, files
 
 
 def save_checkpoint(model_dir: str, variables: Mapping[str, ArrayLike], global_step: int) -> str:
@@ -83,11 +136,6 @@ def sha256(path: Path) -> str:
     """The digest of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _place(array: NDArray[Any]) -> StoredVariable:
-    rows = None if array.ndim == 0 else (0, len(array))
-    return StoredVariable(VARIABLES_FILE, array.shape, str(array.dtype), rows)
 
 
 def _as_stored(value: ArrayLike) -> NDArray[Any]:

@@ -107,7 +107,7 @@ class CheckpointSaverHook(SessionRunHook):
         self._timer.update_last_triggered_step(step)
         for listener in self._listeners:
             listener.before_save(session, step)
-        self._store.save(session.checkpoint_values(), step, session.input_position())
+        session.save(self._store)
         self._saved_step = step
         wants_stop = [bool(listener.after_save(session, step)) for listener in self._listeners]
         return any(wants_stop)

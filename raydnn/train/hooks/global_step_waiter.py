@@ -9,13 +9,13 @@ logger = logging.getLogger(__name__)
 
 
 class GlobalStepWaiterHook(SessionRunHook):
-    """Blocks before the first step until the global step of the model has come to a given one.
+    """Stands for TensorFlow's hook that let asynchronous workers start one after the other; it never blocks.
 
-    TensorFlow's asynchronous workers started one after the other by it. The replicas of raydnn make each step together,
-    so nobody could raise the step while one waits: in training this hook says so and goes on.
+    The replicas of raydnn make each step together, so nobody could raise the step while one waits. The hook says so and
+    goes on.
 
     Args:
-        wait_until_step: global step to wait for.
+        wait_until_step: global step that TensorFlow's worker would wait for.
     """
 
     def __init__(self, wait_until_step: int) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from raydnn.train.checkpoint.store import CheckpointStore
+
 LOSS = "loss"
 GLOBAL_STEP = "global_step"
 SUMMARY = "summary"
@@ -61,10 +63,10 @@ class Session(Protocol):
         """Whether a stop was requested."""
 
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
-        """All variables and slots by name, without global_step."""
+        """All variables and slots that are whole here by name, without global_step."""
 
-    def input_position(self) -> dict[str, Any] | None:
-        """Where the input goes on after the current step, if that is known."""
+    def save(self, store: CheckpointStore) -> None:
+        """Save a checkpoint, with the help of all replicas that hold a part of the model; the chief calls this."""
 
 
 @dataclass

@@ -1,17 +1,14 @@
 """The slots of an optimizer beside the variables they belong to, and the update of both."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from raydnn.model.partitioners import slice_rows
 from raydnn.model.tables import TableGroup
-from raydnn.model.variable import Variable, assign
-from raydnn.train.checkpoint.reader import VariableReader
+from raydnn.model.variable import Variable
+from raydnn.train.checkpoint.reader import VariableReader, restore_variables
 from raydnn.train.learning_rate import made_schedule
 from raydnn.train.optimizers.optimizer import Optimizer, Step
 from raydnn.train.replicas import Replicas
@@ -32,6 +29,7 @@ class Slots:
     """
 
     def __init__(self, optimizer: Optimizer, variables: Iterable[Variable], scope: str = "") -> None:
+        self._optimizer = optimizer
         self._learning_rate = made_schedule(optimizer.learning_rate)
         self._names = optimizer.slot_names
         self._variables = [variable for variable in variables if variable.trainable]
@@ -51,9 +49,8 @@ class Slots:
             if whole.num_slices == 1:
                 yield whole
                 continue
-            for place, (start, stop) in enumerate(slice_rows(len(whole.tensor), whole.num_slices)):
-                rows = whole.tensor.narrow(0, start, stop - start)
-                yield Variable(_slice_name(whole.name, place), rows, trainable=False)
+            for place, (start, stop) in enumerate(slice_rows(whole.shape[0], whole.num_slices)):
+                yield whole.slice(_slice_name(whole.name, place), start, stop)
 
     def _whole(self) -> Iterator[Variable]:
         """The slots with all their rows, and the scalars."""
@@ -68,7 +65,7 @@ class Slots:
                     matrix = fused[self._groups.index(variable.group)]
                     tensor = matrix.narrow(0, variable.first_row, len(variable.tensor))
                 slot_name = f"{variable.name}{_SLICE_0}{name}"
-                yield Variable(slot_name, tensor, trainable=False, num_slices=variable.num_slices)
+                yield Variable(slot_name, tensor, trainable=False, num_slices=variable.num_slices, rows=variable.rows)
             dense_place += variable.group is None
 
     def restore(self, reader: VariableReader) -> None:
@@ -79,18 +76,28 @@ class Slots:
         Raises:
             InvalidArgumentError: a slot has another shape there.
         """
-        with torch.no_grad():
-            for whole in self._whole():
-                names = list(_stored_slices(reader, whole.name))
-                if names:
-                    found = reader.get_tensors(names)
-                    parts = [found[name] for name in names]
-                    value = parts[0] if len(parts) == 1 else _joined(parts, len(whole.tensor))
-                    assign(whole.tensor, value, whole.name, reader.path)
+        shapes = reader.get_variable_to_shape_map()
+        stored: dict[str, Variable] = {}
+        for whole in self._whole():
+            names = list(_stored_slices(reader, whole.name))
+            if len(names) == 1:
+                stored[names[0]] = whole
+            bounds = slice_rows(whole.shape[0], len(names)) if len(names) > 1 else []
+            for name, (start, stop) in zip(names, bounds, strict=False):
+                part = whole.slice(name, start, stop)
+                if shapes[name][0] == whole.shape[0]:
+                    # TensorFlow names the shape of the whole for each slice, which may be given so too.
+                    part.assign(reader.get_tensor(name)[start:stop], reader.path)
+                else:
+                    stored[name] = part
+        restore_variables(stored, reader)
 
     def apply(self, optimizer: Optimizer, global_step: int, replicas: Replicas) -> None:
         """Update all trainable variables from the gradients of the last backward pass, and forget those."""
         scalars = {name: float(scalar) for name, scalar in self._scalars.items()}
+        if optimizer is not self._optimizer:
+            # A model function may make its optimizer anew at each call, with another learning rate.
+            self._optimizer, self._learning_rate = optimizer, made_schedule(optimizer.learning_rate)
         step = Step(float(self._learning_rate.at(global_step)), scalars)
         with torch.no_grad():
             self._apply_dense(optimizer, step)
@@ -113,7 +120,9 @@ class Slots:
 def _apply_rows(
     optimizer: Optimizer, step: Step, group: TableGroup, slots: Sequence[Tensor], replicas: Replicas
 ) -> None:
-    gradient = replicas.gather_rows(group.take_gradient(), group.dimension)
+    gradient = group.take_gradient()
+    if group.exchange is None:
+        gradient = replicas.gather_rows(gradient, group.dimension)
     if not optimizer.rows_only:
         dense = torch.zeros_like(group.weight)
         if gradient is not None:
@@ -143,13 +152,6 @@ def _stored_slices(reader: VariableReader, name: str) -> Iterator[str]:
         if _SLICE_0 not in name:
             return
         place += 1
-
-
-def _joined(parts: list[NDArray[Any]], num_rows: int) -> NDArray[Any]:
-    """The rows of all slices; a slice may be given by its own rows or, as TensorFlow names its shape, in full."""
-    if all(len(part) == num_rows for part in parts):
-        parts = [part[start:stop] for part, (start, stop) in zip(parts, slice_rows(num_rows, len(parts)), strict=True)]
-    return np.concatenate(parts)
 
 
 def _like(tensors: Iterable[Tensor], value: float) -> list[Tensor]:

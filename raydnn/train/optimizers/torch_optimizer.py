@@ -46,6 +46,11 @@ class TorchSlots:
         trainable = [variable for variable in variables if variable.trainable]
         groups = (variable.group for variable in trainable if variable.group is not None)
         self._groups: list[TableGroup] = list(dict.fromkeys(groups))
+        if any(group.exchange is not None for group in self._groups):
+            raise ValueError(
+                "a torch optimizer cannot update tables that are spread over workers; set num_ps_replicas=0, or take "
+                "an optimizer of raydnn.train"
+            )
         self._name = optimizer.name
         self._owners: list[tuple[str, Tensor]] = [
             (variable.name, variable.tensor) for variable in trainable if variable.group is None

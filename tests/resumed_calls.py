@@ -1,0 +1,126 @@
+"""A program whose calls of train are killed at random moments and made again, until they come to their end.
+
+    python resumed_calls.py FOLDER
+
+leaves for each of `CALLS` a model in FOLDER/NAME, the number of kills in FOLDER/NAME.kills, the note of the call in
+FOLDER/NAME.json, and in FOLDER/NAME.ledger the rows of each step that any process began.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from killed_training import in_a_fork
+
+import raydnn
+from raydnn import EstimatorSpec, ModeKeys
+from raydnn.train.checkpoint import lock
+from raydnn.train.run_context import current_context
+
+ROWS = 203
+BATCH = 8
+BATCHES = 26
+EPOCHS = 2
+FIRST_STEPS = 5
+STEPS = 40
+MAX_KILLS = 6
+
+
+def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> EstimatorSpec:
+    """Writes its rows into a ledger before it learns from them; what it drops depends on the seed."""
+    context = current_context()
+    if mode == ModeKeys.TRAIN and not context.is_building:
+        with Path(params["ledger"]).open("a") as ledger:
+            ledger.write(json.dumps([context.global_step + 1, features["row"].tolist()]) + "\n")
+    net = raydnn.layers.dense(features["x"], 8, torch.relu)
+    net = raydnn.layers.dropout(net, 0.25, training=context.is_training)
+    logits = raydnn.layers.dense(net, 1)
+    loss = raydnn.losses.sigmoid_cross_entropy(labels.float().unsqueeze(1), logits)
+    return EstimatorSpec(mode, loss=loss, train_op=raydnn.train.AdagradOptimizer(0.1).minimize(loss))
+
+
+def data_set(num_epochs: int | None = EPOCHS, rows: int = ROWS, **settings: Any) -> raydnn.inputs.Dataset:
+    numbers = np.random.default_rng(7)
+    features = {"row": np.arange(rows), "x": numbers.normal(size=(rows, 3)).astype(np.float32)}
+    labels = numbers.integers(0, 2, rows)
+    settings = {"batch_size": BATCH, "shuffle": True, **settings}
+    return raydnn.inputs.from_numpy(features, labels, num_epochs=num_epochs, **settings)
+
+
+def estimator(model_dir: Path, seed: int | None = None, **settings: Any) -> raydnn.Estimator:
+    settings = {"save_checkpoints_steps": 3, "save_summary_steps": 0, "log_step_count_steps": None, **settings}
+    config = raydnn.RunConfig(tf_random_seed=seed, **settings)
+    return raydnn.Estimator(model_fn, model_dir, config, {"ledger": f"{model_dir}.ledger"})
+
+
+def ledger(model_dir: Path) -> list[tuple[int, list[int]]]:
+    """(step, rows), in the order in which the steps were begun."""
+    path = Path(f"{model_dir}.ledger")
+    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def two_epochs(model_dir: Path, seed: int | None = None) -> raydnn.Estimator:
+    return estimator(model_dir, seed).train(data_set)
+
+
+def so_many_steps(model_dir: Path, seed: int | None = None) -> raydnn.Estimator:
+    return estimator(model_dir, seed).train(lambda: data_set(None), steps=STEPS)
+
+
+def first_steps(model_dir: Path) -> raydnn.Estimator:
+    return estimator(model_dir, seed=3).train(lambda: data_set(None), steps=FIRST_STEPS)
+
+
+CALLS: dict[str, Callable[..., raydnn.Estimator]] = {"epochs": two_epochs, "steps": so_many_steps}
+# What comes before those calls, undisturbed.
+BEFORE: dict[str, Callable[[Path], Any]] = {"epochs": lambda model_dir: None, "steps": first_steps}
+
+
+def begin(model_dir: Path, train: Callable[[Path], Any]) -> int:
+    """Train in a process of its own; the answer is its id."""
+    return in_a_fork(lambda: (train(model_dir), os._exit(0)))
+
+
+def is_killed_after(process: int, model_dir: Path, steps: int, delay: float) -> bool:
+    """Kill a process so long after the ledger has so many steps, unless it ends before."""
+    while len(ledger(model_dir)) < steps:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return False
+        time.sleep(0.001)
+    time.sleep(delay)
+    os.kill(process, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert status in (0, -signal.SIGKILL)
+    return status != 0
+
+
+def main(folder: Path) -> None:
+    lock.SETTLE_SECS = 0.0  # nobody else takes over
+    moments = random.Random(11)
+    for name, train in CALLS.items():
+        model_dir, kills = folder / name, 0
+        os.waitpid(begin(model_dir, BEFORE[name]), 0)
+        while is_killed_after(
+            begin(model_dir, train),
+            model_dir,
+            steps=len(ledger(model_dir)) + moments.randint(2, 9) if kills < MAX_KILLS else sys.maxsize,
+            delay=moments.uniform(0, 0.015),
+        ):
+            kills += 1
+            shutil.copy(model_dir / "train_call.json", folder / f"{name}.json")
+        (folder / f"{name}.kills").write_text(str(kills))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

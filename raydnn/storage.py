@@ -116,6 +116,25 @@ def write_bytes(url: str, content: bytes) -> None:
         file.write_bytes(content)
 
 
+def check_writable(url: str) -> None:
+    """Refuse a local folder that cannot be written, before any work is done; it is made if it is not there.
+
+    Raises:
+        OSError: such as PermissionError; the message names the folder.
+    """
+    if not is_local(url):
+        return
+    folder = filesystem(url)[1]
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"model_dir cannot be written ({error.strerror}); choose another folder", folder
+        ) from error
+
+
 @contextmanager
 def reservation(url: str) -> Iterator[bool]:
     """Hold a name against other processes, by an empty folder that is there meanwhile.

@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
+
+import torch.distributed as dist
 
 import raydnn
 
@@ -46,3 +49,16 @@ class KillOnce(raydnn.train.SessionRunHook):
             except FileExistsError:
                 return
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class HangOnce(raydnn.train.SessionRunHook):
+    """Makes worker 1 hang at a step, the first time that it gets there."""
+
+    def __init__(self, marker: Path, step: int) -> None:
+        self._marker = marker
+        self._step = step
+
+    def before_run(self, run_context):
+        if dist.get_rank() == 1 and run_context.session.global_step == self._step and not self._marker.exists():
+            self._marker.touch()
+            time.sleep(3600)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from raydnn.model.bags import TableUse
 from raydnn.model.batch import RowIds
-from raydnn.model.tables import TableUse
 
 COMBINERS = ["sum", "mean", "sqrtn"]
 

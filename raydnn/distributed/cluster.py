@@ -9,6 +9,7 @@ import ray
 from ray._private.state import available_resources_per_node
 from ray.exceptions import RayError
 
+from raydnn.errors import OpError
 from raydnn.estimator.run_config import RunConfig
 
 logger = logging.getLogger(__name__)
@@ -52,10 +53,10 @@ def check_cpus(num_workers: int, cpus_per_worker: float, data_cpus: float) -> No
 
 
 def cpus_wanted(config: RunConfig) -> tuple[int, float, float]:
-    """What training asks of the cluster: the number of workers, the CPUs of each, and those for reading."""
-    assert config.num_workers is not None
+    """What training needs of the cluster: the least number of workers, the CPUs of each, and those for reading."""
+    assert config.worker_range is not None
     resources = config.resources_per_worker or {}
-    return config.num_workers, resources.get("CPU", 1.0), 1.0 if config.input_engine == "ray_data" else 0.0
+    return config.worker_range[0], resources.get("CPU", 1.0), 1.0 if config.input_engine == "ray_data" else 0.0
 
 
 def has_spare_cpu(num_workers: int, cpus_per_worker: float, data_cpus: float) -> bool:
@@ -90,9 +91,14 @@ def own_errors() -> Iterator[None]:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The exception of the user's or our own code inside Ray's wrapping of it."""
+    """The exception of the user's or our own code inside Ray's wrapping of it.
+
+    Of several workers it is one that says in our own words what went wrong, if there is one, else that of the first:
+    others may only have noticed that their connections were closed.
+    """
     failures = getattr(error, "worker_failures", None)
     if failures:
-        return root_cause(failures[min(failures)])
+        causes = [root_cause(failures[rank]) for rank in sorted(failures)]
+        return next((cause for cause in causes if isinstance(cause, OpError)), causes[0])
     inner = getattr(error, "cause", None) or (error.__cause__ if isinstance(error, RayError) else None)
     return root_cause(inner) if isinstance(inner, BaseException) and inner is not error else error

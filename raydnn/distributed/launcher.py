@@ -1,9 +1,11 @@
 """Running a training job with the workers of Ray Train."""
 
 import logging
+import math
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from raydnn import storage
 from raydnn.distributed.cluster import check_cpus, cpus_wanted, ensure_ray, own_errors
-from raydnn.distributed.process_group import ProcessGroupReplicas
+from raydnn.distributed.process_group import ProcessGroupReplicas, waiting_at_most
 from raydnn.distributed.reports import DriverReports, reports_from_workers
 from raydnn.distributed.shared_storage import check_shared
 from raydnn.estimator.mode_keys import ModeKeys
@@ -23,7 +25,8 @@ from raydnn.estimator.training import TrainJob
 from raydnn.inputs.dataset import Dataset
 from raydnn.train.launcher import progress_display
 
-COLLECTIVE_TIMEOUT_SECS = 300
+# Workers start one after the other on a busy machine: to find each other takes longer than a step.
+MEETING_SECS = 60
 
 # Measured: an exit with the default interval takes 5 s instead of 1 s, and two processes less are started.
 _TRAIN_SETTINGS = {
@@ -31,6 +34,8 @@ _TRAIN_SETTINGS = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
 }
+# A lost node may be counted on for a moment: Ray looks again after this time, which is a minute by default.
+_ELASTIC_SETTINGS = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20"}
 
 
 class RayLauncher:
@@ -45,7 +50,6 @@ class RayLauncher:
         """
         ensure_ray()
         config = job.config
-        assert config.num_workers is not None
         resources = dict(config.resources_per_worker or {"CPU": 1.0})
         check_cpus(*cpus_wanted(config))
         # Workers run elsewhere: paths must not depend on the working directory.
@@ -59,11 +63,9 @@ class RayLauncher:
         with ExitStack() as stack:
             display = stack.enter_context(progress_display()) if config.progress else None
             reports = stack.enter_context(reports_from_workers(display))
-            self._fit(job, config.num_workers, resources, reports)
+            self._fit(job, resources, reports)
 
-    def _fit(self, job: TrainJob, num_workers: int, resources: dict[str, float], reports: DriverReports) -> None:
-        for name, value in _TRAIN_SETTINGS.items():
-            os.environ.setdefault(name, value)
+    def _fit(self, job: TrainJob, resources: dict[str, float], reports: DriverReports) -> None:
         config: RunConfig = job.config
         run_name = f"train-{time.time_ns()}"
         storage_path = config.storage or storage.join(job.model_dir, "ray_train")
@@ -74,11 +76,13 @@ class RayLauncher:
                 "reports": reports,
                 "log_level": logging.getLogger("raydnn").getEffectiveLevel(),
             },
-            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECS),
+            torch_config=TorchConfig(timeout_s=math.ceil(max(config.worker_timeout_secs, MEETING_SECS))),
+            # Ray's types still show the classes of its first version.
             scaling_config=ScalingConfig(
-                num_workers=num_workers, use_gpu=config.use_gpu, resources_per_worker=resources
+                num_workers=config.num_workers,  # type: ignore[arg-type]
+                use_gpu=config.use_gpu,
+                resources_per_worker=resources,
             ),
-            # Ray's types still show the class of its first version.
             run_config=ray.train.RunConfig(  # type: ignore[call-arg]
                 name=run_name,
                 storage_path=storage_path,
@@ -86,10 +90,22 @@ class RayLauncher:
                 logging_config=LoggingConfig(log_level="ERROR"),
             ),
         )
-        with own_errors():
+        with _environment(_TRAIN_SETTINGS | (_ELASTIC_SETTINGS if config.is_elastic else {})), own_errors():
             trainer.fit()
         # Checkpoints are our own: what Ray Train kept of a finished run serves nobody.
         storage.remove_folder(storage_path if config.storage is None else storage.join(storage_path, run_name))
+
+
+@contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Variables of the environment for as long as the block runs; those that the user has set stay."""
+    added = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _train_on_worker(config: dict[str, Any]) -> None:
@@ -97,5 +113,8 @@ def _train_on_worker(config: dict[str, Any]) -> None:
     job: TrainJob = config["job"]
     reports: DriverReports = config["reports"]
     # What all workers would say alike is said by the chief.
-    with reports.logs_sent(config["log_level"] if replicas.rank == 0 else logging.WARNING):
+    with (
+        reports.logs_sent(config["log_level"] if replicas.rank == 0 else logging.WARNING),
+        waiting_at_most(job.config.worker_timeout_secs),
+    ):
         job.run(replicas, reports if replicas.rank == 0 and job.config.progress else None)

@@ -1,5 +1,10 @@
 """Replicas in a torch process group: gloo on CPU, NCCL on GPU."""
 
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -7,7 +12,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from raydnn.errors import AbortedError
 from raydnn.model.tables import RowGradient, sum_rows
+
+logger = logging.getLogger(__name__)
+
+# gloo has no class of its own for this.
+_TIMEOUT = re.compile("Timed out waiting|timeout caused pair closure")
 
 
 class ProcessGroupReplicas:
@@ -70,6 +81,29 @@ class ProcessGroupReplicas:
         """The values of all replicas end to end; gloo has no all_gather of unequal parts."""
         sent = values.repeat(self.size, *[1] * (values.dim() - 1))
         return self.all_to_all(sent, [len(values)] * self.size, counts)
+
+
+@contextmanager
+def waiting_at_most(secs: float) -> Iterator[None]:
+    """While the block runs, this member of the group waits so long for the others in each exchange, and not for ever.
+
+    Raises:
+        AbortedError: it has waited in vain.
+    """
+    rank = dist.get_rank()
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=secs))
+    try:
+        yield
+    except RuntimeError as error:
+        if not _TIMEOUT.search(str(error)):
+            raise
+        text = (
+            f"worker {rank} has waited {secs:g} seconds for the other workers in one step: one of them hangs, or needs "
+            "longer; if it does, set RunConfig(worker_timeout_secs=...) to more"
+        )
+        # Where the workers are restarted, nobody else will tell.
+        logger.warning("Workers are given up: %s", text)
+        raise AbortedError(text) from error
 
 
 class _AllSum(torch.autograd.Function):

@@ -44,7 +44,9 @@ def evaluations(estimator: Estimator, eval_spec: EvalSpec, max_steps: int | None
         where the block ends.
     """
     ensure_ray()
-    has_cpu = has_spare_cpu(*cpus_wanted(estimator.config))
+    config = estimator.config
+    # An elastic training may need every CPU of the nodes that are left: Ray Train counts on all that they have.
+    has_cpu = not config.is_elastic and has_spare_cpu(*cpus_wanted(config))
     if not has_cpu:
         logger.info("No CPU is left beside the workers: what evaluates checkpoints shares theirs")
     with reports_from_workers(None) as reports, ThreadPoolExecutor(1, "raydnn-side-car") as pool:
@@ -79,7 +81,7 @@ class _SideCar:
             with own_errors():
                 return self._run_restarted()
         except Exception as error:
-            logger.error("Evaluation has ended; raised when training has: %s: %s", type(error).__name__, error)
+            logger.error("Evaluation failed, which is raised after training: %s: %s", type(error).__name__, error)
             raise
 
     def _run_restarted(self) -> Outcome:

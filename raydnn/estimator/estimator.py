@@ -1,27 +1,25 @@
 """The Estimator: a model function, a model_dir, and what can be done with both."""
 
 import copy
-import inspect
 import logging
-import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from os import PathLike, fspath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from raydnn import errors, storage
 from raydnn.estimator import evaluation
-from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks
+from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks, check_listeners
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn, declared_arguments
+from raydnn.estimator.overrides import refuse_overrides
 from raydnn.estimator.prediction import TablePredictor
+from raydnn.estimator.records import record_evaluation, record_export
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.saved_model import export_model
 from raydnn.estimator.streams import make_reader, resolve_source
@@ -29,12 +27,9 @@ from raydnn.estimator.tf_config import EVALUATOR, PS
 from raydnn.estimator.train_call import TrainCall, call_to_make, noted, read_call
 from raydnn.estimator.training import TrainJob
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start_settings, warm_start_step
-from raydnn.export.reader import ExportReader
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import Input, InputContext, call_input_fn, wants_input_context
 from raydnn.inputs.stream import InputStream
-from raydnn.tracking.mlflow_run import MlflowRun
-from raydnn.tracking.settings import MLflowSettings
 from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint, open_newest, training_lock
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 from raydnn.train.launcher import get_launcher
@@ -79,7 +74,7 @@ class Estimator:
         params: Mapping[str, Any] | None = None,
         warm_start_from: str | bytes | PathLike[str] | WarmStartSettings | None = None,
     ) -> None:
-        _refuse_overrides(type(self))
+        refuse_overrides(type(self), Estimator, _MAY_OVERRIDE)
         if config is not None and not isinstance(config, RunConfig):
             raise ValueError(f"config must be a RunConfig; got {config!r}")
         path = None if model_dir is None else fspath(model_dir)
@@ -168,7 +163,7 @@ class Estimator:
                 "train_and_evaluate, or unset TF_CONFIG"
             )
         checked_hooks = check_hooks(hooks, "hooks")
-        listeners = _check_listeners(saving_listeners)
+        listeners = check_listeners(saving_listeners)
         if steps is not None and max_steps is not None:
             raise ValueError(f"give steps ({steps}) or max_steps ({max_steps}), not both")
         for name, value in (("steps", steps), ("max_steps", max_steps)):
@@ -182,7 +177,7 @@ class Estimator:
         if max_steps is not None and start is not None and start.global_step >= max_steps:
             logger.info("Training is skipped: global step %d has reached max_steps %d", start.global_step, max_steps)
             return self
-        self._check_writable()
+        storage.check_writable(self.model_dir)
         with training_lock(self.model_dir):
             # Again: whoever had the lock until now may have saved more.
             start = self._newest(report=False, opened=start)
@@ -231,14 +226,14 @@ class Estimator:
         if steps is not None and steps <= 0:
             raise ValueError(f"steps must be positive; got {steps}")
         checked_hooks = check_hooks(hooks, "hooks")
-        self._check_writable()
+        storage.check_writable(self.model_dir)
         checkpoint = self._checkpoint(checkpoint_path)
         if checkpoint is None:
             logger.info("There is no checkpoint in %s: evaluating the model as initialised", self.model_dir)
         model, stream = self._open(ModeKeys.EVAL, input_fn, checkpoint)
         metrics = evaluation.evaluate(model, stream, steps, checked_hooks)
         evaluation.write_eval_summary(self.eval_dir(name), metrics, None if checkpoint is None else checkpoint.path)
-        self._track(metrics, name)
+        record_evaluation(self.model_dir, self._config, metrics, name)
         return metrics
 
     def predict(
@@ -414,8 +409,7 @@ class Estimator:
             fspath(export_dir_base),
             assets_extra,
         )
-        if isinstance(self._config.tracking, MLflowSettings):
-            self._track_export(path)
+        record_export(self.model_dir, self._config, path)
         return path.encode()
 
     def has_reached(self, max_steps: int | None) -> bool:
@@ -501,7 +495,9 @@ class Estimator:
         """The call to make, a new one or one that was cut short, and what its input_fn returned, as of `_source`."""
         step = warm_start_step(self._warm_start) if start is None else start.global_step
         position = None if start is None else start.manifest.input_position
-        new = TrainCall(step, steps, max_steps, self._config.tf_random_seed, self._seed)
+        given = self._config.tf_random_seed
+        # Without a given seed each call has a fresh one, as in TensorFlow: rows come in another order each time.
+        new = TrainCall(step, steps, max_steps, given, secrets.randbits(31) if given is None else given)
         source = self._source(input_fn)
         cut_short = read_call(self.model_dir)
         if cut_short is None:
@@ -519,87 +515,11 @@ class Estimator:
         config = self._config.for_whole_input()
         source = call_input_fn(input_fn, ModeKeys.TRAIN, self._params, config, InputContext())
         if isinstance(source, Dataset) and not isinstance(source.source, RayDatasetSource):
-            _check_has_batches(source)
+            source.check_has_batches()
         return source if is_local or isinstance(source, Dataset) else None
-
-    def _check_writable(self) -> None:
-        """Refuse a model_dir that cannot be written, before any work is done."""
-        if not storage.is_local(self.model_dir):
-            return
-        folder = storage.filesystem(self.model_dir)[1]
-        try:
-            os.makedirs(folder, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise type(error)(
-                error.errno, f"model_dir cannot be written ({error.strerror}); choose another folder", folder
-            ) from error
-
-    def _track(self, metrics: Mapping[str, Any], name: str | None) -> None:
-        if not isinstance(self._config.tracking, MLflowSettings):
-            return
-        run = MlflowRun(self.model_dir, self._config.tracking)
-        prefix = f"eval_{name}" if name else "eval"
-        step = int(metrics["global_step"])
-        run.log_metrics(
-            {
-                f"{prefix}/{key}": float(value)
-                for key, value in metrics.items()
-                if key != "global_step" and not isinstance(value, np.ndarray)
-            },
-            step,
-        )
-        run.finish()
-
-    def _track_export(self, path: str) -> None:
-        assert isinstance(self._config.tracking, MLflowSettings)
-        run = MlflowRun(self.model_dir, self._config.tracking)
-        manifest = ExportReader(path).manifest
-        if "model_fn" in manifest.model:
-            logger.warning("The export is not logged as an MLflow model: serving it takes the model function's code")
-        else:
-            run.log_export(Path(path), manifest.describe(), step=manifest.global_step)
-        run.finish()
-
-
-def _check_has_batches(dataset: Dataset) -> None:
-    if dataset.plan.batches_per_epoch:
-        return
-    if not dataset.plan.num_rows:
-        raise ValueError("the data set of the input_fn has no rows: check its files and filters")
-    raise ValueError(
-        f"the data set of the input_fn has {dataset.plan.num_rows} rows, fewer than its batch_size "
-        f"{dataset.batch_size}, and drop_remainder leaves them out"
-    )
 
 
 def _temporary_folder() -> str:
     folder = tempfile.mkdtemp(prefix="raydnn-")
     logger.warning("No model_dir is given: using the temporary folder %s", folder)
     return folder
-
-
-def _check_listeners(listeners: Any) -> tuple[CheckpointSaverListener, ...]:
-    checked = tuple(listeners or ())
-    for listener in checked:
-        if not isinstance(listener, CheckpointSaverListener):
-            raise TypeError(f"saving_listeners must hold CheckpointSaverListener objects; got {listener!r}")
-    return checked
-
-
-def _refuse_overrides(kind: type) -> None:
-    """As in TensorFlow, a subclass may add members but not redefine those of Estimator.
-
-    Raises:
-        ValueError: it does.
-    """
-    own = {
-        name
-        for name in vars(Estimator)
-        if not name.startswith("__") and name not in _MAY_OVERRIDE and inspect.getattr_static(Estimator, name)
-    }
-    for parent in kind.__mro__[: kind.__mro__.index(Estimator)]:
-        redefined = sorted(own & set(vars(parent)))
-        if redefined:
-            raise ValueError(f"{parent.__name__} redefines {', '.join(redefined)} of Estimator; add new names instead")

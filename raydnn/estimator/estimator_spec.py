@@ -11,6 +11,7 @@ from torch import Tensor
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.export.outputs import ExportOutput, checked_outputs
 from raydnn.model.metrics import Metric, Metrics
+from raydnn.train.hooks.checkpoint_saver import CheckpointSaverListener
 from raydnn.train.hooks.session_run_hook import SessionRunHook
 from raydnn.train.optimizers import TrainOp
 from raydnn.train.scaffold import Scaffold
@@ -128,4 +129,17 @@ def check_hooks(hooks: Any, name: str) -> tuple[SessionRunHook, ...]:
     for hook in checked:
         if not isinstance(hook, SessionRunHook):
             raise TypeError(f"{name} must hold SessionRunHook objects; got {hook!r}")
+    return checked
+
+
+def check_listeners(listeners: Any) -> tuple[CheckpointSaverListener, ...]:
+    """A tuple of listeners.
+
+    Raises:
+        TypeError: one is not a CheckpointSaverListener.
+    """
+    checked = tuple(listeners or ())
+    for listener in checked:
+        if not isinstance(listener, CheckpointSaverListener):
+            raise TypeError(f"saving_listeners must hold CheckpointSaverListener objects; got {listener!r}")
     return checked

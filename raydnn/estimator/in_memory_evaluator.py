@@ -46,7 +46,7 @@ class InMemoryEvaluatorHook(SessionRunHook):
             raise TypeError(f"estimator must be an Estimator; got {estimator!r}")
         if every_n_iter is None or every_n_iter <= 0:
             raise ValueError(f"every_n_iter must be positive; got {every_n_iter}")
-        if (estimator.config.num_workers or 1) > 1:
+        if (estimator.config.worker_range or (1, 1))[1] > 1:
             raise ValueError("InMemoryEvaluatorHook evaluates in the training process: num_workers must be 1 or None")
         self._estimator = estimator
         self._input_fn = input_fn

@@ -29,7 +29,7 @@ class RunConfig:
 
     Attributes:
         model_dir: where checkpoints and summaries go; local, or any fsspec URL. None takes that of TF_CONFIG.
-        tf_random_seed: of initial values, dropout and shuffles; None draws one for each run.
+        tf_random_seed: of initial values, dropout and shuffles; None draws one for each call of train.
         save_summary_steps: steps between summaries; 0 or None writes none.
         save_checkpoints_steps: steps between checkpoints.
         save_checkpoints_secs: seconds between checkpoints; 600 if neither is given. Both None or 0: no checkpoints.
@@ -42,12 +42,17 @@ class RunConfig:
         experimental_max_worker_delay_secs, session_creation_timeout_secs, checkpoint_save_graph_def: accepted and not
             used.
         num_workers: data-parallel workers run by Ray Train; None takes the chief and workers of TF_CONFIG if there are
-            several, or else trains in this process.
+            several, or else trains in this process. A pair (least, most) is elastic: training starts with as many of
+            the most as the cluster has room for, goes on with fewer when nodes are lost, and grows again when they
+            return. Each change goes on from the last checkpoint; it needs max_failures > 0.
         num_ps_replicas: into how many slices large embedding tables are cut; None takes the number of parameter servers
             in TF_CONFIG, or else 0.
         use_gpu: whether each worker has a GPU.
         resources_per_worker: Ray resources of each worker; None is one CPU (and one GPU with use_gpu).
-        max_failures: how often the workers are restarted from the last checkpoint after one has died.
+        max_failures: how often the workers are restarted from the last checkpoint after one has died or hangs.
+        worker_timeout_secs: how long workers wait for each other in a step before they take one for hanging, which
+            counts as a failure. It must be longer than the longest time that one worker keeps the others waiting: with
+            a checkpoint, a hook, or its first batch.
         storage: where Ray Train keeps its own state while it runs; None is a folder in model_dir.
         tracking: 'mlflow' or MLflowSettings to track the run with MLflow; None for TensorBoard alone.
         input_engine: what reads and encodes ahead: 'inline', 'thread', 'ray_tasks' or 'ray_data'; 'auto' takes tasks
@@ -79,11 +84,12 @@ class RunConfig:
     experimental_max_worker_delay_secs: int | None = None
     session_creation_timeout_secs: int = 7200
     checkpoint_save_graph_def: bool = True
-    num_workers: int | None = field(default=None, kw_only=True)
+    num_workers: int | tuple[int, int] | None = field(default=None, kw_only=True)
     num_ps_replicas: int | None = field(default=None, kw_only=True)
     use_gpu: bool = field(default=False, kw_only=True)
     resources_per_worker: Mapping[str, float] | None = field(default=None, kw_only=True)
     max_failures: int = field(default=0, kw_only=True)
+    worker_timeout_secs: float = field(default=300, kw_only=True)
     storage: str | None = field(default=None, kw_only=True)
     tracking: str | MLflowSettings | None = field(default=None, kw_only=True)
     input_engine: Engine | str = field(default="auto", kw_only=True)
@@ -105,7 +111,7 @@ class RunConfig:
             )
         self._set(model_dir=self.model_dir or task.model_dir)
         if not task.is_local:
-            _log_once(describe_roles(task, self.num_workers, self.num_ps_replicas or 0))
+            _log_once(describe_roles(task, self.worker_range, self.num_ps_replicas or 0))
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -160,6 +166,17 @@ class RunConfig:
         It must not find others to leave rows to: it sees a single worker.
         """
         return self if self.num_workers is None else self.for_replica(0, 1)
+
+    @property
+    def worker_range(self) -> tuple[int, int] | None:
+        """The least and the most data-parallel workers; None to train in this process."""
+        workers = self.num_workers
+        return (workers, workers) if isinstance(workers, int) else workers
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether the number of workers may change while they train."""
+        return isinstance(self.num_workers, tuple)
 
     @property
     def cluster_spec(self) -> dict[str, tuple[str, ...]]:
@@ -237,16 +254,22 @@ def _check(config: RunConfig) -> None:
         "save_checkpoints_secs": 0,
         "keep_checkpoint_max": 0,
         "max_failures": 0,
-        "num_workers": 1,
         "num_ps_replicas": 0,
     }
     for name, least in at_least.items():
         value = getattr(config, name)
         if value is not None and value < least:
             raise ValueError(f"{name} must be {least} or more; got {value}")
+    _check_workers(config)
     if config.keep_checkpoint_every_n_hours is None:
         raise ValueError("keep_checkpoint_every_n_hours must be a positive number; got None")
-    for name in ("keep_checkpoint_every_n_hours", "log_step_count_steps", "session_creation_timeout_secs"):
+    positive = (
+        "keep_checkpoint_every_n_hours",
+        "log_step_count_steps",
+        "session_creation_timeout_secs",
+        "worker_timeout_secs",
+    )
+    for name in positive:
         value = getattr(config, name)
         if value is not None and value <= 0:
             raise ValueError(f"{name} must be positive; got {value}")
@@ -269,3 +292,24 @@ def _check(config: RunConfig) -> None:
     engines = ("auto", *get_args(Engine))
     if config.input_engine not in engines:
         raise ValueError(f"input_engine must be one of {', '.join(engines)}; got {config.input_engine!r}")
+
+
+def _check_workers(config: RunConfig) -> None:
+    workers = config.num_workers
+    if workers is None:
+        return
+    if not config.is_elastic:
+        if not isinstance(workers, int) or workers < 1:
+            raise ValueError(f"num_workers must be 1 or more, or a pair (least, most); got {workers!r}")
+        return
+    assert isinstance(workers, tuple)
+    if len(workers) != 2 or not all(isinstance(number, int) for number in workers) or not 1 <= workers[0] <= workers[1]:
+        raise ValueError(f"num_workers as a pair must be two ints (least, most) with 1 <= least <= most; got {workers}")
+    if config.max_failures < 1:
+        raise ValueError(
+            f"num_workers={workers} needs max_failures of 1 or more, as a lost node is a failure; got "
+            f"{config.max_failures}"
+        )
+    if config.input_engine == "ray_data":
+        # Ray Train counts all CPUs of the cluster as room for workers: there may be none left to read with.
+        raise ValueError(f"input_engine='ray_data' needs a fixed number of workers; got num_workers={workers}")

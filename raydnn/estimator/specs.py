@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raydnn.estimator.estimator_spec import check_hooks
+from raydnn.estimator.estimator_spec import check_hooks, check_listeners
 from raydnn.estimator.exporters import Exporter
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 
@@ -36,11 +36,7 @@ class TrainSpec:
         if self.max_steps is not None and self.max_steps <= 0:
             raise ValueError(f"max_steps must be positive; got {self.max_steps}")
         object.__setattr__(self, "hooks", check_hooks(self.hooks, "hooks"))
-        listeners = tuple(self.saving_listeners or ())
-        for listener in listeners:
-            if not isinstance(listener, CheckpointSaverListener):
-                raise TypeError(f"saving_listeners must hold CheckpointSaverListener objects; got {listener!r}")
-        object.__setattr__(self, "saving_listeners", listeners)
+        object.__setattr__(self, "saving_listeners", check_listeners(self.saving_listeners))
 
 
 @dataclass(frozen=True)

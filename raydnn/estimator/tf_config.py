@@ -130,12 +130,12 @@ def read_task_config() -> TaskConfig:
     )
 
 
-def describe_roles(task: TaskConfig, num_workers: int | None, num_ps_replicas: int) -> str:
+def describe_roles(task: TaskConfig, worker_range: tuple[int, int] | None, num_ps_replicas: int) -> str:
     """What becomes of each role of a cluster, for people.
 
     Args:
         task: of this process, in a cluster.
-        num_workers: how many Ray workers train; None trains in the chief's process.
+        worker_range: the least and the most Ray workers that train; None trains in the chief's process.
         num_ps_replicas: how many slices a large table is cut into.
     """
     title = f"{_VARIABLE}: this process is {task.task_type} {task.task_id}"
@@ -144,9 +144,13 @@ def describe_roles(task: TaskConfig, num_workers: int | None, num_ps_replicas: i
     chief = MASTER if MASTER in task.cluster_spec else CHIEF
     others = len(task.cluster_spec.get(WORKER, ()))
     trainers = chief + (f" + {_count(others, 'worker')}" if others else "")
-    rows = [(trainers, "one process" if num_workers is None else _count(num_workers, "data-parallel Ray worker"))]
+    became = "one process"
+    if worker_range is not None:
+        least, most = worker_range
+        became = ("" if least == most else f"{least} to ") + _count(most, "data-parallel Ray worker")
+    rows = [(trainers, became)]
     if task.num_ps_replicas:
-        where = "" if num_workers is None else ", spread over the workers"
+        where = "" if worker_range is None else ", spread over the workers"
         tables = f"in up to {_count(num_ps_replicas, 'slice')}{where}" if num_ps_replicas else "stay whole"
         rows.append((f"ps x{task.num_ps_replicas}", f"large tables {tables}"))
     if EVALUATOR in task.cluster_spec:

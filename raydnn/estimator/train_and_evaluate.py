@@ -31,8 +31,9 @@ def train_and_evaluate(
     an exporter raises there is logged at once and raised when training has ended, which is not disturbed.
 
     Where TF_CONFIG makes this process the evaluator of a cluster, it evaluates the checkpoints that the chief's process
-    saves, until max_steps are reached; one that the chief's cluster lists takes over what the workers' side is said to
-    evaluate above. Workers and parameter servers have nothing to do: the chief's process starts what they stand for.
+    saves, until max_steps are reached. A chief whose cluster lists an evaluator leaves evaluating to it, and starts no
+    process for that beside its workers. Workers and parameter servers have nothing to do: the chief's process starts
+    what they stand for.
 
     Args:
         estimator: which saves checkpoints.

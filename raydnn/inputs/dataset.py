@@ -103,6 +103,21 @@ class Dataset:
         """The data set with a seed where it has none."""
         return self if self.seed is not None else replace(self, seed=seed)
 
+    def check_has_batches(self) -> None:
+        """Refuse a data set that would train nothing.
+
+        Raises:
+            ValueError: it has no rows, or too few for one batch with drop_remainder.
+        """
+        if self.plan.batches_per_epoch:
+            return
+        if not self.plan.num_rows:
+            raise ValueError("the data set of the input_fn has no rows: check its files and filters")
+        raise ValueError(
+            f"the data set of the input_fn has {self.plan.num_rows} rows, fewer than its batch_size "
+            f"{self.batch_size}, and drop_remainder leaves them out"
+        )
+
     @property
     def num_batches(self) -> int | None:
         """Global batches in all epochs, None without end."""

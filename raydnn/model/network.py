@@ -11,12 +11,13 @@ from raydnn.feature_column.columns import CategoricalWrapper
 from raydnn.feature_column.embedding import EmbeddingColumn, IndicatorColumn, SharedEmbeddingColumn
 from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import Activation
+from raydnn.model.bags import TableUse
 from raydnn.model.batch import EncodedBatch, RowIds
 from raydnn.model.dropout import Dropout
 from raydnn.model.initializers import TruncatedNormal, initial_rows
 from raydnn.model.layers import AllSum, BatchNorm, Dense
 from raydnn.model.partitioners import Partitioner
-from raydnn.model.tables import RowExchange, Table, TableGroup, TableUse
+from raydnn.model.tables import RowExchange, Table, TableGroup
 from raydnn.model.variable import Variable
 
 BATCH_NORM_MOMENTUM = 0.999

@@ -66,8 +66,8 @@ def test_every_row_of_files_comes_once_with_the_predictions_of_predict(
     classifier: raydnn.DNNClassifier, tmp_path: Path
 ) -> None:
     table = text_label(fake_table(ROWS)).append_column("row", pa.array(range(ROWS)))
-    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=100)
-    files = ray.data.read_parquet(str(tmp_path / "rows.parquet"), override_num_blocks=4)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    files = ray.data.read_parquet(str(tmp_path)).repartition(6)
     found = table_of(classifier.predict_dataset(files, batch_size=128, concurrency=1)).sort_by("row")
     assert found.column_names == [*table.column_names, *predicted_here(classifier, table.slice(0, 1))]
     assert found.select(table.column_names).to_pylist() == table.to_pylist()

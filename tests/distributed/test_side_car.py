@@ -165,31 +165,31 @@ def test_a_killed_side_car_is_replaced_with_a_warning(tmp_path: Path, caplog: py
     wait_for(lambda: not is_running(first) and not is_running(second))
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_what_an_evaluation_raises_is_raised_here_when_training_has_ended(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     estimator = classifier(tmp_path)
+    hook = AtStep(7, lambda: wait_for(lambda: "NotFoundError: no such data" in caplog.text))
     with pytest.raises(errors.NotFoundError, match="no such data"):
-        train_and_evaluate(estimator, TrainSpec(input_fn, max_steps=MAX_STEPS), spec(input_fn=broken_input_fn))
+        train_and_evaluate(estimator, TrainSpec(input_fn, hooks=[hook]), spec(input_fn=broken_input_fn))
     assert estimator.get_variable_value("global_step") == MAX_STEPS
-    assert "NotFoundError: no such data" in caplog.text
 
 
 @pytest.mark.usefixtures("trained_here")
-@pytest.mark.parametrize("waiting", ["start_delay_secs", "throttle_secs"])
-def test_the_last_checkpoint_is_evaluated_without_waiting_beside_workers_that_have_all_cpus(
-    waiting: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_the_last_checkpoint_is_evaluated_at_once_beside_workers_that_have_all_cpus(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with caplog.at_level(logging.INFO, "raydnn"):
         metrics, exports = train_and_evaluate(
             classifier("model", num_workers=4),
             TrainSpec(input_fn),
-            spec(exporters=FinalExporter("final", RECEIVER), **{waiting: 600}),
+            spec(exporters=FinalExporter("final", RECEIVER), start_delay_secs=600, throttle_secs=600),
         )
     assert metrics["global_step"] == MAX_STEPS
     assert exports == [None]
-    assert sorted(read_scalars(tmp_path / "model" / "eval"))[-1] == MAX_STEPS
+    assert list(read_scalars(tmp_path / "model" / "eval")) == [MAX_STEPS]
     assert "No CPU is left beside the workers" in caplog.text
 
 

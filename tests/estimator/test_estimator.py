@@ -627,3 +627,22 @@ def test_a_model_dir_on_an_object_store_keeps_checkpoints() -> None:
     fake_classifier(model_dir, config).train(fake_input_fn(2))
     assert latest_checkpoint(model_dir) == f"{model_dir}/model.ckpt-2"
     assert global_step(fake_classifier(model_dir, config).train(fake_input_fn(1))) == 3
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_calls_of_train_shuffle_alike_only_where_a_seed_is_given(seed: int | None, tmp_path: Path) -> None:
+    rows: list[list[int]] = []
+
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        rows.append(features["row"].tolist())
+        loss = raydnn.layers.dense(features["row"].float().unsqueeze(1), 1).sum() * 0
+        return EstimatorSpec(mode, loss=loss, train_op=raydnn.train.GradientDescentOptimizer(0.1).minimize(loss))
+
+    estimator = raydnn.Estimator(model_fn, tmp_path, RunConfig(tf_random_seed=seed))
+    for _ in range(2):
+        estimator.train(
+            lambda: raydnn.inputs.from_numpy({"row": np.arange(64)}, np.zeros(64), batch_size=64, shuffle=True)
+        )
+    first, second = (batch for batch in rows if batch)
+    assert sorted(first) == sorted(second) == list(range(64))
+    assert (first == second) == (seed is not None)

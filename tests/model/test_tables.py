@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from table_cases import COMBINERS, Case, cases, row_ids
 from torch import Tensor
 
+from raydnn.model.bags import Pool, TableUse, sorted_unique
 from raydnn.model.batch import RowIds
-from raydnn.model.tables import Table, TableGroup, TableUse, _Pool, _unique, sum_rows
+from raydnn.model.tables import Table, TableGroup, sum_rows
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -314,10 +315,10 @@ def test_the_pooling_gradient_is_that_of_its_forward_pass(has_coefficients: bool
     generator = torch.Generator().manual_seed(5)
     bag = torch.repeat_interleave(torch.arange(len(bag_sizes)), torch.tensor(bag_sizes))
     ids = torch.randint(0, 3, (len(bag),), generator=generator)
-    unique, inverse, order, starts = _unique(ids)
+    unique, inverse, order, starts = sorted_unique(ids)
     offsets = torch.searchsorted(bag, torch.arange(len(bag_sizes)))
     coefficients = torch.randn(len(bag), generator=generator, dtype=torch.float64) if has_coefficients else None
     rows = torch.randn(len(unique), 2, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda rows: _Pool.apply(rows, inverse, order, starts, bag, offsets, coefficients), (rows,)
+        lambda rows: Pool.apply(rows, inverse, order, starts, bag, offsets, coefficients), (rows,)
     )

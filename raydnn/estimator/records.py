@@ -1,0 +1,54 @@
+"""What MLflow is told of evaluations and exports."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raydnn.estimator.run_config import RunConfig
+from raydnn.export.reader import ExportReader
+from raydnn.tracking.mlflow_run import MlflowRun
+from raydnn.tracking.settings import MLflowSettings
+
+logger = logging.getLogger(__name__)
+
+
+def record_evaluation(model_dir: str, config: RunConfig, metrics: Mapping[str, Any], name: str | None) -> None:
+    """Log the metrics of an evaluation, if the run is tracked; arrays are left to the event file.
+
+    Args:
+        model_dir, config: of the estimator.
+        metrics: as `Estimator.evaluate` returns them.
+        name: of the evaluation, or None.
+    """
+    if not isinstance(config.tracking, MLflowSettings):
+        return
+    prefix = f"eval_{name}" if name else "eval"
+    scalars = {
+        f"{prefix}/{key}": float(value)
+        for key, value in metrics.items()
+        if key != "global_step" and not isinstance(value, np.ndarray)
+    }
+    run = MlflowRun(model_dir, config.tracking)
+    run.log_metrics(scalars, int(metrics["global_step"]))
+    run.finish()
+
+
+def record_export(model_dir: str, config: RunConfig, path: str) -> None:
+    """Log an export as a model, if the run is tracked.
+
+    Args:
+        model_dir, config: of the estimator.
+        path: of the export.
+    """
+    if not isinstance(config.tracking, MLflowSettings):
+        return
+    manifest = ExportReader(path).manifest
+    if "model_fn" in manifest.model:
+        logger.warning("The export is not logged as an MLflow model: serving it takes the model function's code")
+        return
+    run = MlflowRun(model_dir, config.tracking)
+    run.log_export(Path(path), manifest.describe(), step=manifest.global_step)
+    run.finish()

@@ -7,9 +7,11 @@ leaves FOLDER/model, and in FOLDER/steps-PID.jsonl what each worker saw of each 
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +45,16 @@ class StepRecorder(raydnn.train.SessionRunHook):
 
 
 class WaitForLoss(raydnn.train.SessionRunHook):
-    """Says that its step is reached, and waits until the node is lost."""
+    """Leaves the id of its process in a file that is named after its node, and waits until the other node is lost."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def before_run(self, run_context):
         if run_context.session.global_step == LOST_AT:
-            (self._folder / "reached").touch()
+            partial = self._folder / f"partial-{os.getpid()}"
+            partial.write_text(str(os.getpid()))
+            partial.rename(self._folder / ray.get_runtime_context().get_node_id())
             wait_for(self._folder / "lost")
 
 
@@ -83,8 +87,12 @@ def main(folder: Path) -> None:
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
 
     def lose_node() -> None:
-        wait_for(folder / "reached")
+        for each in cluster.list_all_nodes():
+            wait_for(folder / each.node_id)
         cluster.remove_node(node, allow_graceful=False)
+        # A machine that is lost takes its workers with it, at once.
+        with suppress(ProcessLookupError):
+            os.kill(int((folder / node.node_id).read_text()), signal.SIGKILL)
         (folder / "lost").touch()
 
     threading.Thread(target=lose_node, daemon=True).start()

@@ -40,7 +40,7 @@ def import_tf(
 
 @app.command()
 def inspect(model_dir: Annotated[str, typer.Argument(help="A model_dir, or the folder of one checkpoint.")]) -> None:
-    """Show the variables of the newest checkpoint.
+    """Show the variables of the newest checkpoint, and where the input goes on.
 
     Example: raydnn inspect runs/flights/model
     """
@@ -49,8 +49,13 @@ def inspect(model_dir: Annotated[str, typer.Argument(help="A model_dir, or the f
     except raydnn.errors.OpError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    table = Table("variable", "shape", "dtype", title=f"{Path(reader.path)} at step {reader.global_step}")
+    table = Table("variable", "shape", "dtype", "parts", title=f"{Path(reader.path)} at step {reader.global_step}")
     dtypes = reader.get_variable_to_dtype_map()
+    manifest = reader.manifest if isinstance(reader, raydnn.train.CheckpointReader) else None
     for name, shape in sorted(reader.get_variable_to_shape_map().items()):
-        table.add_row(name, " x ".join(map(str, shape)) or "scalar", dtypes[name])
+        parts = 1 if manifest is None else len(manifest.variables[name].parts)
+        table.add_row(name, " x ".join(map(str, shape)) or "scalar", dtypes[name], str(parts))
     Console().print(table)
+    if manifest is not None and manifest.input_position is not None:
+        position = manifest.input_position
+        typer.echo(f"The input goes on at epoch {position['epoch'] + 1}, batch {position['batch'] + 1}.")

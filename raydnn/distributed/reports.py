@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydnn.train.hooks.progress import ProgressReport, ProgressSink
 
@@ -93,7 +94,9 @@ class _MailboxHandler(logging.Handler):
 @contextmanager
 def reports_from_workers(sink: ProgressSink | None) -> Iterator[DriverReports]:
     """The driver's end: while the block runs, log lines are logged here and progress goes to the sink."""
-    mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
+    # On the driver's node: a lost node must not take it from the workers that are left.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mailbox = _Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
     ended = threading.Event()
 
     def forward() -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from fake_data import LABEL, fake_classifier, fake_table
 
 import raydnn
 
@@ -26,6 +27,13 @@ def test_inspect_lists_the_variables_of_a_checkpoint(tmp_path: Path):
     assert "dnn/logits/kernel" in result.stdout
     assert "3 x 1" in result.stdout
     assert "step 7" in result.stdout.replace("\n", " ")
+
+
+def test_inspect_tells_where_the_input_goes_on(tmp_path: Path):
+    classifier = fake_classifier(tmp_path)
+    data = raydnn.inputs.from_arrow(fake_table(), label=LABEL, batch_size=8)
+    classifier.train(lambda: data, steps=3)
+    assert "The input goes on at epoch 1, batch 4." in run("inspect", str(tmp_path)).stdout
 
 
 def test_inspect_without_a_checkpoint_says_so_and_fails(tmp_path: Path):

@@ -42,7 +42,9 @@ def is_running(process: int) -> bool:
 
 def test_after_the_loss_of_a_node_the_others_go_on_with_the_same_rows(tmp_path: Path) -> None:
     program = [sys.executable, lost_node.__file__, str(tmp_path)]
-    subprocess.run(program, check=True, timeout=200, capture_output=True, text=True)
+    # Half of what raydnn sets: this cluster knows of the loss after 5 seconds.
+    settings = os.environ | {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "10"}
+    subprocess.run(program, check=True, timeout=200, env=settings)
 
     alone = lost_node.classifier(tmp_path / "alone")
     alone.train(lost_node.input_fn, hooks=[FileLossRecorder(tmp_path)])
@@ -75,7 +77,7 @@ def test_a_worker_that_hangs_is_given_up_and_the_numbers_stay_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def classifier(name: str, **settings: Any) -> raydnn.DNNClassifier:
-        config = raydnn.RunConfig(tf_random_seed=2, num_workers=2, save_checkpoints_steps=3, **settings)
+        config = raydnn.RunConfig(tf_random_seed=2, save_checkpoints_steps=3, **settings)
         return fake_data.fake_classifier(tmp_path / name, config)
 
     def input_fn() -> Any:
@@ -83,12 +85,12 @@ def test_a_worker_that_hangs_is_given_up_and_the_numbers_stay_the_same(
             fake_data.fake_table(480), label=fake_data.LABEL, batch_size=32, shuffle=True, seed=9
         )
 
-    whole = classifier("whole")
-    whole.train(input_fn)
-    hurt = classifier("hurt", max_failures=1, worker_timeout_secs=5)
+    alone = classifier("alone")
+    alone.train(input_fn)
+    hurt = classifier("hurt", num_workers=2, max_failures=1, worker_timeout_secs=5)
     with caplog.at_level(logging.WARNING, "raydnn"):
         hurt.train(input_fn, hooks=[HangOnce(tmp_path / "hung", step=8)])
     assert (tmp_path / "hung").exists()
     assert "worker 0 has waited 5 seconds for the other workers in one step" in caplog.text
     assert "set RunConfig(worker_timeout_secs=...) to more" in caplog.text
-    assert_same_variables(hurt, whole, 0)
+    assert_same_variables(hurt, alone, 1e-5)

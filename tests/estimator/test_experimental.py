@@ -135,6 +135,7 @@ def test_live_weights_are_evaluated_at_the_start_every_n_iterations_and_at_the_e
         ({"every_n_iter": 0}, {}, ValueError),
         ({"every_n_iter": None}, {}, ValueError),
         ({}, {"num_workers": 2}, ValueError),
+        ({}, {"num_workers": (1, 2), "max_failures": 1}, ValueError),
     ],
 )
 def test_what_the_live_evaluation_refuses(tmp_path: Path, arguments: Any, config: Any, error: type[Exception]):

@@ -64,6 +64,13 @@ def test_the_positional_arguments_are_tensorflows_with_their_defaults() -> None:
         ("session_creation_timeout_secs", 0),
         ("session_creation_timeout_secs", -1),
         ("num_workers", 0),
+        ("num_workers", (0, 2)),
+        ("num_workers", (3, 2)),
+        ("num_workers", (1, 2, 3)),
+        ("num_workers", (1, 2.0)),
+        ("num_workers", [1, 2]),
+        ("worker_timeout_secs", 0),
+        ("worker_timeout_secs", -1),
         ("max_failures", -1),
         ("tracking", "tensorboard"),
         ("input_engine", "process"),
@@ -97,6 +104,7 @@ def test_a_bad_value_is_refused_by_name_here_and_in_replace(name: str, bad: Any)
         ("session_creation_timeout_secs", 1),
         ("checkpoint_save_graph_def", False),
         ("num_workers", 1),
+        ("worker_timeout_secs", 0.5),
         ("input_engine", "inline"),
         ("recover", True),
     ],
@@ -175,6 +183,24 @@ def test_replace_makes_a_deep_copy_and_leaves_the_original() -> None:
     assert (config.tf_random_seed, copy.tf_random_seed) == (1, 2)
     assert copy.resources_per_worker == config.resources_per_worker
     assert copy.resources_per_worker is not config.resources_per_worker
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected", "is_elastic"),
+    [(None, None, False), (2, (2, 2), False), ((1, 3), (1, 3), True), ((2, 2), (2, 2), True)],
+)
+def test_the_number_of_workers_is_fixed_or_elastic(
+    workers: int | tuple[int, int] | None, expected: tuple[int, int] | None, is_elastic: bool
+) -> None:
+    config = RunConfig(num_workers=workers, max_failures=1)
+    assert (config.worker_range, config.is_elastic) == (expected, is_elastic)
+    assert config.replace(tf_random_seed=1).num_workers == workers
+
+
+@pytest.mark.parametrize(("name", "bad"), [("max_failures", 0), ("input_engine", "ray_data")])
+def test_what_elastic_workers_cannot_do_without_is_named(name: str, bad: Any) -> None:
+    with pytest.raises(ValueError, match=rf"num_workers=\(1, 2\).*{name}|{name}.*num_workers=\(1, 2\)"):
+        RunConfig(num_workers=(1, 2), **{"max_failures": 1, name: bad})
 
 
 @pytest.mark.parametrize("name", ["model_dir", "tf_random_seed", "is_chief", "num_workers"])

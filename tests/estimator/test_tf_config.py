@@ -188,7 +188,7 @@ def test_a_value_of_another_type_is_refused(values: Any, message: str, monkeypat
         (
             CLUSTER,
             "chief",
-            3,
+            (3, 3),
             2,
             [
                 "TF_CONFIG: this process is chief 0",
@@ -200,13 +200,20 @@ def test_a_value_of_another_type_is_refused(values: Any, message: str, monkeypat
         (
             WITH_MASTER,
             "worker",
-            1,
+            (1, 1),
             0,
             [
                 "TF_CONFIG: this process is worker 0",
                 "  master + 1 worker -> 1 data-parallel Ray worker",
                 "  ps x1             -> large tables stay whole",
             ],
+        ),
+        (
+            {"chief": ["chief:1"]},
+            "chief",
+            (1, 3),
+            0,
+            ["TF_CONFIG: this process is chief 0", "  chief -> 1 to 3 data-parallel Ray workers"],
         ),
         (
             {"chief": ["chief:1"], "ps": ["ps:1"]},
@@ -231,7 +238,7 @@ def test_a_value_of_another_type_is_refused(values: Any, message: str, monkeypat
 def test_it_is_told_what_becomes_of_each_role(
     cluster: dict[str, list[str]],
     role: str,
-    workers: int | None,
+    workers: tuple[int, int] | None,
     slices: int,
     rows: list[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import time
 
 import pyarrow as pa
@@ -25,6 +26,14 @@ def rows(unit: Unit) -> pa.RecordBatch:
     return pa.record_batch({"row": list(range(piece.start, piece.stop))})
 
 
+@ray.remote(num_cpus=1)
+class Occupier:
+    """Holds a CPU until it is killed."""
+
+    def is_there(self) -> bool:
+        return True
+
+
 def test_units_come_in_their_order() -> None:
     found = [batch.column("row").to_pylist() for batch in tasks.map_in_ray_tasks(rows, UNITS)]
     assert found == [rows(unit).column("row").to_pylist() for unit in UNITS]
@@ -43,14 +52,12 @@ def test_a_stall_is_logged_with_its_cause_and_ends_with_it(
     monkeypatch.setattr(tasks, "STALL_SECS", 0.5)
     monkeypatch.setattr(tasks, "free_cpus", lambda: 1.0)
 
-    @ray.remote(num_cpus=1)
-    def occupy() -> None:
-        time.sleep(2.5)
-
-    busy = [occupy.remote() for _ in range(4)]
-    time.sleep(0.5)
+    busy = [Occupier.remote() for _ in range(4)]
+    ray.get([each.is_there.remote() for each in busy])
+    timer = threading.Timer(1.5, lambda: [ray.kill(each) for each in busy])
+    timer.start()
     with caplog.at_level(logging.WARNING):
         assert next(tasks.map_in_ray_tasks(rows, UNITS)).num_rows == 3
-    ray.get(busy)
+    timer.join()
     assert "No input for" in caplog.text
     assert "asks for 1 CPUs" in caplog.text

@@ -28,6 +28,8 @@ check: $(BIN)/raydnn  ## Lint, format and types
 
 bench: $(BIN)/raydnn  ## Measure speeds against peers
 	$(BIN)/python benchmarks/encoder.py
+	$(BIN)/python benchmarks/distributed.py
+	$(BIN)/python benchmarks/recovery.py
 
 clean:  ## Remove the environment and all runs
 	rm -rf $(VENV) runs build dist

@@ -25,6 +25,11 @@ def is_local(url: str) -> bool:
     return isinstance(filesystem(url)[0], LocalFileSystem)
 
 
+def absolute(url: str) -> str:
+    """A local path as it stands for every working directory; a URL as it is."""
+    return os.path.abspath(filesystem(url)[1]) if is_local(url) else url
+
+
 def join(folder: str, *names: str) -> str:
     """A path below a folder, of the folder's own kind (local or URL)."""
     return "/".join([folder.rstrip("/"), *names])
@@ -216,7 +221,9 @@ def new_folder(url: str, last: str, parts: Sequence[str] = ()) -> Iterator[Path]
         # All of an older folder goes first, or its last file would vouch for a mixture of both.
         remove_folder(url)
         for part in parts:
-            system.mv(filesystem(part)[1], f"{path}/{part.rsplit('/', 1)[-1]}")
+            source = filesystem(part)[1]
+            system.cp_file(source, f"{path}/{part.rsplit('/', 1)[-1]}")
+            system.rm_file(source)
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         for file in sorted(files, key=lambda file: file == folder / last):
             system.put_file(str(file), f"{path}/{file.relative_to(folder).as_posix()}")

@@ -30,7 +30,7 @@ class WorkerProcesses:
             process.start()
 
     def launch(self, job: TrainJob) -> None:
-        for name in ("custom_models", "fake_data", "recording_hooks"):
+        for name in ("custom_models", "fake_data", "recording_hooks", "test_partitioned_embeddings"):
             if name in sys.modules:
                 cloudpickle.register_pickle_by_value(sys.modules[name])
         self.run(job.run, None)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from raydnn import errors
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
@@ -89,6 +90,13 @@ class TrainJob:
         with ExitStack() as stack:
             is_chief = replicas.rank == 0
             restored = open_newest(self.model_dir, self.config.recover, self.start, report=is_chief)
+            own = "" if restored is None else restored.path
+            chosen = replicas.share(own)
+            if own != chosen:
+                raise errors.AbortedError(
+                    f"worker {replicas.rank} finds the checkpoint {own!r} where the chief finds {chosen!r}: all nodes "
+                    "must see the same model_dir"
+                )
             cursor = None
             if restored is not None:
                 # What each worker has read of an input of its own is not known.

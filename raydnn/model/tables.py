@@ -169,13 +169,13 @@ class TableGroup:
         """
         touched = []
         for keys, leaf, route in self._looked_up:
-            if leaf.grad is None:
-                continue
-            if route is None or self.exchange is None:
-                touched.append((keys, leaf.grad))
-            else:
-                received = self.exchange.all_to_all(leaf.grad, route.send, route.receive)
+            if route is not None and self.exchange is not None:
+                # Without a gradient here the others still wait for this replica's part.
+                gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+                received = self.exchange.all_to_all(gradient, route.send, route.receive)
                 touched.append((route.asked, received))
+            elif leaf.grad is not None:
+                touched.append((keys, leaf.grad))
         self._looked_up.clear()
         if not touched:
             return None
@@ -191,7 +191,10 @@ class TableGroup:
         counts = torch.bincount(keys // held, minlength=self._size)
         ones = [1] * self._size
         send, receive = torch.stack([counts, self.exchange.all_to_all(counts, ones, ones)]).tolist()
-        asked = self.exchange.all_to_all((keys % held).int(), send, receive).long()
+        places = keys % held
+        # Half the bytes, where a place fits.
+        narrow = places.int() if held < 2**31 else places
+        asked = self.exchange.all_to_all(narrow, send, receive).long()
         rows = self.exchange.all_to_all(self.weight.index_select(0, asked), receive, send)
         return rows, _Route(send, receive, asked)
 

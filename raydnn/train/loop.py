@@ -111,7 +111,9 @@ class LoopSession:
             parts_folder = store.parts_folder(self.global_step)
             self._replicas.any(False, False, True)
             self._write_part(parts_folder)
-        store.save(self.checkpoint_values(), self.global_step, self._input_position(), parts_folder)
+        store.save(
+            self.checkpoint_values(), self.global_step, self._input_position(), parts_folder, self._replicas.size
+        )
 
     def agree(self, has_batch: bool, wants_stop: bool) -> tuple[bool, bool]:
         """Vote on the next step, and meanwhile write what the chief asks for.
@@ -147,7 +149,13 @@ class LoopSession:
             raise RuntimeError("a step was run after a stop had been requested")
         self._batch = batch
         context = SessionRunContext(SessionRunArgs("train_op"), self)
-        wanted = [hook.before_run(context) for hook in hooks]
+        try:
+            wanted = [hook.before_run(context) for hook in hooks]
+        except _ENDS:
+            if self._replicas.size > 1:
+                # The others are in the step already, which needs this replica too.
+                self._step(batch, set(), {})
+            raise
         fetches = [None if args is None else args.fetches for args in wanted]
         values = self._step(batch, set(fetched_names(fetches)), _feeds(wanted))
         self._of_step = values
@@ -200,10 +208,12 @@ def train_loop(
     _run_steps(session, batches, empty, hooks)
     if session.global_step == first_step and not session.should_stop():
         logger.warning("Training ended without a single step: the input gave no batch")
-    finish(session, hooks)
-    # The chief may have saved at the end; the others help until it is done.
-    while not session.agree(False, replicas.rank == 0)[1]:
-        pass
+    try:
+        finish(session, hooks)
+    finally:
+        # The chief may have saved at the end; the others help until it is done.
+        while not session.agree(False, replicas.rank == 0)[1]:
+            pass
 
 
 def start(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
@@ -217,7 +227,8 @@ def start(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
 def finish(session: LoopSession, hooks: Sequence[SessionRunHook]) -> None:
     """Call the hooks after a normal end."""
     for hook in hooks:
-        hook.end(session)
+        with normal_end():
+            hook.end(session)
 
 
 def normal_end() -> AbstractContextManager[None]:

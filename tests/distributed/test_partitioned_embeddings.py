@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from recording_hooks import FileLossRecorder, recorded_losses
 from worker_processes import WorkerProcesses
 
@@ -195,3 +196,30 @@ def test_a_spread_table_cannot_be_fetched_and_says_what_to_do(tmp_path: Path) ->
 
     with pytest.raises(ValueError, match="is spread over workers and cannot be fetched; read it from a checkpoint"):
         classifier(tmp_path / "model", 3).train(input_fn, hooks=[Fetching()], steps=1)
+
+
+class EndOfInput(train.SessionRunHook):
+    """The input of the chief alone ends in a method, at step 3."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def begin(self) -> None:
+        self._is_chief = torch.distributed.get_rank() == 0
+
+    def before_run(self, run_context: Any) -> None:
+        self._end("before_run", run_context)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._end("after_run", run_context)
+
+    def _end(self, method: str, run_context: Any) -> None:
+        if self._is_chief and method == self._method and run_context.session.global_step == 3:
+            raise raydnn.errors.OutOfRangeError
+
+
+@pytest.mark.usefixtures("in_three_workers")
+@pytest.mark.parametrize(("method", "steps"), [("before_run", 4), ("after_run", 3)])
+def test_an_end_on_one_worker_is_an_end_for_all(method: str, steps: int, tmp_path: Path) -> None:
+    together = classifier(tmp_path / "model", 3).train(input_fn, hooks=[EndOfInput(method)])
+    assert together.get_variable_value("global_step") == steps

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import gcd
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,7 +86,7 @@ class CheckpointReader:
         wanted = rows or {}
         by_file: dict[str, list[tuple[str, Part]]] = {}
         for name in names:
-            for part in self._place(name).parts:
+            for part in self._parts(name, wanted.get(name)):
                 by_file.setdefault(part.file, []).append((name, part))
         values: dict[str, NDArray[Any]] = {}
         for file, members in by_file.items():
@@ -98,6 +99,22 @@ class CheckpointReader:
                     raise errors.DataLossError(f"{self.path}/{file} is damaged: {error}{WAY_OUT}") from error
         return {name: values[name] for name in names}
 
+    def _parts(self, name: str, wanted: Rows | None) -> list[Part]:
+        """The parts of a variable that hold some of the wanted rows.
+
+        Raises:
+            DataLossError: the parts of the variable do not hold all its rows.
+        """
+        place = self._place(name)
+        if not place.shape:
+            return list(place.parts)
+        total = place.shape[0]
+        if sum(len(Rows(part.first, part.step, total)) for part in place.parts) != total:
+            raise errors.DataLossError(f"{self.path} lacks rows of '{name}'{WAY_OUT}")
+        if wanted is None:
+            return list(place.parts)
+        return [part for part in place.parts if not (part.first - wanted.first) % gcd(part.step, wanted.step)]
+
     def _take(
         self, values: dict[str, NDArray[Any]], name: str, part: Part, rows: Rows | None, stored: NDArray[Any]
     ) -> None:
@@ -108,7 +125,10 @@ class CheckpointReader:
             values[name] = stored
             return
         out = values.setdefault(name, np.empty((len(wanted), *shape[1:]), stored.dtype))
-        ids = np.arange(shape[0])[wanted.places]
+        if wanted.step == 1:
+            out[part.first :: part.step] = stored
+            return
+        ids = np.arange(wanted.first, wanted.total, wanted.step)
         held = ids % part.step == part.first
         out[held] = stored[ids[held] // part.step]
 

@@ -54,6 +54,7 @@ class CheckpointStore:
         global_step: int,
         input_position: dict[str, Any] | None,
         parts_folder: str | None = None,
+        num_parts: int = 0,
     ) -> str:
         """Save a checkpoint, name it in the state file, then remove what is too old.
 
@@ -64,6 +65,7 @@ class CheckpointStore:
             global_step: of the checkpoint.
             input_position: where the input goes on.
             parts_folder: where replicas have written their parts of the other variables; None is nowhere.
+            num_parts: how many replicas have.
 
         Returns:
             The path of the checkpoint.
@@ -73,7 +75,7 @@ class CheckpointStore:
         path = storage.join(self.model_dir, name)
         if self.has_newest(global_step):
             return path
-        write_checkpoint(self.model_dir, variables, global_step, input_position, self._config, parts_folder)
+        write_checkpoint(self.model_dir, variables, global_step, input_position, self._config, parts_folder, num_parts)
         retained = [kept for kept in retained if kept != name] + [name]
         # The state file forgets a checkpoint before its files go, so that it never names one that is gone.
         removed = retained[: -self._keep_max] if self._keep_max else []
@@ -89,8 +91,8 @@ class CheckpointStore:
         if storage.exists(manifest):
             try:
                 saved_at = Manifest.from_json(storage.read_bytes(manifest), manifest).saved_at
-            except errors.DataLossError:
-                saved_at = 0.0  # a damaged checkpoint is not worth keeping, nor worth stopping for
+            except (errors.DataLossError, errors.FailedPreconditionError):
+                saved_at = 0.0  # one that cannot be read is not worth keeping, nor worth stopping for
             if saved_at > self._next_keep_time:
                 self._next_keep_time += self._keep_seconds
                 return

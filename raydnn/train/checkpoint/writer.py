@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import save_file
 
-from raydnn import storage
+from raydnn import errors, storage
 from raydnn.model.variable import Variable
 from raydnn.train.checkpoint.manifest import Manifest, Part, StoredVariable
 from raydnn.train.checkpoint.state import MANIFEST_FILE, PREFIX, read_state, write_state
@@ -28,6 +28,7 @@ def write_checkpoint(
     input_position: dict[str, Any] | None = None,
     config: dict[str, Any] | None = None,
     parts_folder: str | None = None,
+    num_parts: int = 0,
 ) -> str:
     """Write the folder of a checkpoint; the state file is not touched.
 
@@ -38,9 +39,13 @@ def write_checkpoint(
         input_position: where the input goes on.
         config: settings of the run, for people.
         parts_folder: where replicas have put their parts of other variables with `write_part`; None is nowhere.
+        num_parts: how many replicas have.
 
     Returns:
         The path of the checkpoint.
+
+    Raises:
+        DataLossError: a replica's part is not in the folder.
     """
     path = storage.join(model_dir, f"{PREFIX}{global_step}")
     arrays = {name: np.asarray(value, order="C") for name, value in variables.items()}
@@ -49,7 +54,7 @@ def write_checkpoint(
     places = {name: StoredVariable(array.shape, str(array.dtype), (whole,)) for name, array in arrays.items()}
     files: dict[str, str] = {}
     if parts_folder is not None:
-        spread, files = _parts(parts_folder)
+        spread, files = _parts(parts_folder, num_parts)
         places |= spread
     parts = [storage.join(str(parts_folder), file) for file in files]
     with storage.new_folder(path, last=MANIFEST_FILE, parts=parts) as folder:
@@ -71,8 +76,8 @@ def write_part(parts_folder: str, rank: int, size: int, variables: Sequence[Vari
         rank, size: of the replica.
         variables: with their rows.
     """
-    name = f"partition-{rank:05d}-of-{size:05d}"
-    arrays = {variable.name: variable.tensor.detach().cpu().numpy() for variable in variables}
+    name = _part_name(rank, size)
+    arrays = {variable.name: np.asarray(variable.tensor.detach().cpu().numpy(), order="C") for variable in variables}
     described = {}
     for variable in variables:
         assert variable.rows is not None
@@ -85,15 +90,28 @@ def write_part(parts_folder: str, rank: int, size: int, variables: Sequence[Vari
     storage.write_bytes(storage.join(parts_folder, f"{name}.json"), content)
 
 
-def _parts(parts_folder: str) -> tuple[dict[str, StoredVariable], dict[str, str]]:
-    """The places of the variables that replicas have written parts of, and the digests of their files."""
+def _part_name(rank: int, size: int) -> str:
+    return f"partition-{rank:05d}-of-{size:05d}"
+
+
+def _parts(parts_folder: str, size: int) -> tuple[dict[str, StoredVariable], dict[str, str]]:
+    """The places of the variables that replicas have written parts of, and the digests of their files.
+
+    Raises:
+        DataLossError: a replica's part is not there.
+    """
     places: dict[str, StoredVariable] = {}
     files = {}
-    for name in storage.list_folder(parts_folder):
-        if not name.endswith(".json"):
-            continue
-        described = json.loads(storage.read_bytes(storage.join(parts_folder, name)))
-        file = name.removesuffix(".json") + _PART_SUFFIX
+    for rank in range(size):
+        name = _part_name(rank, size)
+        description = storage.join(parts_folder, f"{name}.json")
+        if not storage.exists(description):
+            raise errors.DataLossError(
+                f"{description} is missing: worker {rank} writes where the chief does not see it. Checkpoints need a "
+                "folder that all nodes share, or a URL"
+            )
+        described = json.loads(storage.read_bytes(description))
+        file = name + _PART_SUFFIX
         files[file] = described["sha256"]
         for variable, place in described["variables"].items():
             part = Part(file, place["first"], place["step"])

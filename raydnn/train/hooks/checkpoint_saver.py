@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from raydnn import storage
 from raydnn.train.checkpoint.store import CheckpointStore
 from raydnn.train.hooks.session_run_hook import (
     GLOBAL_STEP,
@@ -69,8 +70,10 @@ class CheckpointSaverHook(SessionRunHook):
         if checkpoint_basename != "model.ckpt":
             raise ValueError(f"checkpoint_basename must be 'model.ckpt'; got {checkpoint_basename!r}")
         self._timer = SecondOrStepTimer(save_secs, save_steps)
-        self._store = store or CheckpointStore(checkpoint_dir)
+        # Workers run elsewhere: the folder must not depend on the working directory.
+        self._store = store or CheckpointStore(storage.absolute(checkpoint_dir))
         self._listeners = list(listeners or ())
+        self._saved_step: int | None = None
 
     def add_listeners(self, listeners: Sequence[CheckpointSaverListener]) -> None:
         """Add listeners that are not registered yet."""
@@ -80,7 +83,7 @@ class CheckpointSaverHook(SessionRunHook):
 
     def begin(self) -> None:
         self._timer.reset()
-        self._saved_step: int | None = None
+        self._saved_step = None
         for listener in self._listeners:
             listener.begin()
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from raydnn import errors
-from raydnn.model.losses import Reduction, reduce_loss
+from raydnn.model.losses import Reduction, broadcast_weights, reduce_loss
 from raydnn.train.run_context import current_context
 
 __all__ = [
@@ -48,12 +48,7 @@ def compute_weighted_loss(
     Reduction.validate(reduction)
     losses = losses.float()
     weight = torch.as_tensor(weights, dtype=losses.dtype, device=losses.device)
-    fits = weight.dim() in (0, losses.dim()) and all(
-        size in (1, wanted) for size, wanted in zip(weight.shape, losses.shape, strict=False)
-    )
-    if not fits:
-        raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit losses of shape {tuple(losses.shape)}")
-    weight = weight.broadcast_to(losses.shape)
+    weight = broadcast_weights(weight, losses)
     if reduction == Reduction.NONE:
         return losses * weight
     return reduce_loss(losses.flatten(), weight.flatten(), reduction, current_context().all_sum)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from raydnn.model.curves import area_under_precision_recall, area_under_roc, curve_sums
+from raydnn.model.losses import broadcast_weights
 from raydnn.model.metrics import Metric
 
 __all__ = [
@@ -175,12 +176,7 @@ def _weights(weights: Any, like: Tensor) -> Tensor:
         weight = weight.squeeze(-1)
     elif weight.dim() == like.dim() - 1 and weight.dim():
         weight = weight.unsqueeze(-1)
-    fits = weight.dim() in (0, like.dim()) and all(
-        size in (1, wanted) for size, wanted in zip(weight.shape, like.shape, strict=False)
-    )
-    if not fits:
-        raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit {tuple(like.shape)}")
-    return weight.broadcast_to(like.shape)
+    return broadcast_weights(weight, like)
 
 
 def _tensor(values: Any) -> Tensor:

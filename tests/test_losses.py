@@ -55,7 +55,7 @@ def test_weights_of_every_kind_broadcast_to_the_losses(weights: Any, expected: l
 
 @pytest.mark.parametrize("weights", [[1.0, 2.0], [[1.0], [2.0], [3.0]], [[1.0, 2.0, 3.0]], [[[1.0]]]])
 def test_weights_that_do_not_fit_are_refused(weights: Any) -> None:
-    with pytest.raises(ValueError, match=r"weights of shape .* do not fit losses of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"weights of shape .* do not fit values of shape \(3,\)"):
         weighted([1.0, 2.0, 3.0], torch.tensor(weights))
 
 

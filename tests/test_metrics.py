@@ -132,9 +132,9 @@ def test_labels_and_predictions_of_two_shapes_are_refused(function: MetricFn, la
 @pytest.mark.parametrize("function", [lambda values, weights: metrics.mean(values, weights)])
 @pytest.mark.parametrize("weights", [[1.0, 2.0], [[1.0], [2.0]], [[1.0, 1.0, 1.0]]])
 def test_weights_that_do_not_fit_are_refused(function: MetricFn, weights: Any) -> None:
-    with pytest.raises(ValueError, match=r"weights of shape .* do not fit \(3,\)"):
+    with pytest.raises(ValueError, match=r"weights of shape .* do not fit values of shape \(3,\)"):
         function([1.0, 2.0, 3.0], weights)
-    with pytest.raises(ValueError, match=r"weights of shape .* do not fit \(3,\)"):
+    with pytest.raises(ValueError, match=r"weights of shape .* do not fit values of shape \(3,\)"):
         metrics.auc([0, 1, 1], [0.0, 0.5, 1.0], weights)
 
 

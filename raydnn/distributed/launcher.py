@@ -54,7 +54,7 @@ class RayLauncher:
         check_cpus(*cpus_wanted(config))
         # Workers run elsewhere: paths must not depend on the working directory.
         if storage.is_local(job.model_dir):
-            job = replace(job, model_dir=os.path.abspath(storage.filesystem(job.model_dir)[1]))
+            job = replace(job, model_dir=storage.absolute(job.model_dir))
             check_shared(job.model_dir)
         if isinstance(job.source, Dataset):
             # Before the workers hold their CPUs, because encoding needs some.

@@ -1,7 +1,5 @@
 """Predicting the rows of a Ray Dataset with a pool of actors."""
 
-import os
-
 import pyarrow as pa
 import ray
 import ray.cloudpickle
@@ -43,7 +41,7 @@ def predict_dataset(
     checkpoint = predictor.checkpoint
     if checkpoint is not None and storage.is_local(checkpoint.path):
         # Actors run elsewhere: paths must not depend on the working directory.
-        predictor.checkpoint = CheckpointReader(os.path.abspath(storage.filesystem(checkpoint.path)[1]))
+        predictor.checkpoint = CheckpointReader(storage.absolute(checkpoint.path))
     use_gpu = predictor.config.use_gpu
     predicted = dataset.map_batches(
         _PredictingActor,

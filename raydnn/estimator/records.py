@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from raydnn.estimator.run_config import RunConfig
-from raydnn.export.reader import ExportReader
+from raydnn.export.reader import read_manifest
 from raydnn.tracking.mlflow_run import MlflowRun
 from raydnn.tracking.settings import MLflowSettings
 
@@ -45,7 +45,7 @@ def record_export(model_dir: str, config: RunConfig, path: str) -> None:
     """
     if not isinstance(config.tracking, MLflowSettings):
         return
-    manifest = ExportReader(path).manifest
+    manifest = read_manifest(path)
     if "model_fn" in manifest.model:
         logger.warning("The export is not logged as an MLflow model: serving it takes the model function's code")
         return

@@ -25,10 +25,7 @@ class ExportReader:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        url = storage.join(path, MANIFEST_FILE)
-        if not is_export(path):
-            raise errors.NotFoundError(f"{path} is not an export: it has no {MANIFEST_FILE}")
-        self.manifest = ExportManifest.from_json(storage.read_bytes(url), url)
+        self.manifest = read_manifest(path)
         self._weights: dict[str, NDArray[Any]] = {}
         for name, digest in self.manifest.files.items():
             self._check_file(name, digest)
@@ -66,6 +63,19 @@ class ExportReader:
                 raise errors.DataLossError(f"{file} is damaged: its bytes do not match {MANIFEST_FILE}")
             if name == WEIGHTS_FILE:
                 self._weights = load_file(local)
+
+
+def read_manifest(path: str) -> ExportManifest:
+    """The manifest of an export; its files are not looked at.
+
+    Raises:
+        NotFoundError: there is no export.
+        DataLossError: the manifest is damaged.
+    """
+    url = storage.join(path, MANIFEST_FILE)
+    if not is_export(path):
+        raise errors.NotFoundError(f"{path} is not an export: it has no {MANIFEST_FILE}")
+    return ExportManifest.from_json(storage.read_bytes(url), url)
 
 
 def is_export(path: str) -> bool:

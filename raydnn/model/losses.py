@@ -60,3 +60,17 @@ def reduce_loss(losses: Tensor, weights: Tensor | None, reduction: str, all_sum:
         divisor = (weight != 0).sum().to(weight.dtype)
     divisor = all_sum(divisor)
     return torch.where(divisor == 0, torch.zeros_like(share), share / torch.where(divisor == 0, 1.0, divisor))
+
+
+def broadcast_weights(weights: Tensor, like: Tensor) -> Tensor:
+    """Weights in the shape of what they weigh: a scalar, or as many axes, each of the same size or 1.
+
+    Raises:
+        ValueError: they do not fit. Plain broadcasting would take weights of rows for weights of columns.
+    """
+    fits = weights.dim() in (0, like.dim()) and all(
+        size in (1, wanted) for size, wanted in zip(weights.shape, like.shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(f"weights of shape {tuple(weights.shape)} do not fit values of shape {tuple(like.shape)}")
+    return weights.broadcast_to(like.shape)

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def feature_columns() -> list[Any]:
 
 
 class Meter(SessionRunHook):
-    """Counts the seconds and the sent bytes of a worker's steps, and writes them into a file of its own."""
+    """Notes the times and counts the sent bytes of a worker's steps, and writes them into a file of its own."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         self._folder = folder
@@ -62,56 +61,42 @@ class Meter(SessionRunHook):
     def begin(self) -> None:
         torch.set_num_threads(self._threads)
         self._steps = 0
-        self._seconds: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
-        self._own_bytes: Counter[str] = Counter()
-        self._last = time.perf_counter()
         if dist.is_initialized():
             self._all_to_all, self._all_reduce = dist.all_to_all_single, dist.all_reduce
             dist.all_to_all_single, dist.all_reduce = self._exchange, self._sum
 
-    def before_run(self, run_context: Any) -> None:
-        self._seconds["input and vote"] += time.perf_counter() - self._last
-
     def after_run(self, run_context: Any, run_values: Any) -> None:
         self._steps += 1
         if self._steps == WARM_UP:
-            self._start = time.perf_counter()
-            for counter in (self._seconds, self._bytes, self._own_bytes):
-                counter.clear()
-        self._last = time.perf_counter()
+            self._before = run_context.session.step_times
+            self._bytes.clear()
+        self._now = run_context.session.step_times
 
     def end(self, session: Any) -> None:
         if dist.is_initialized():
             dist.all_to_all_single, dist.all_reduce = self._all_to_all, self._all_reduce
         steps = self._steps - WARM_UP
         report = {
-            "step": (self._last - self._start) / steps,
-            "seconds": {name: value / steps for name, value in self._seconds.items()},
+            "seconds": {name: (value - self._before.get(name, 0.0)) / steps for name, value in self._now.items()},
             "bytes": {name: value / steps for name, value in self._bytes.items()},
         }
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / f"{os.getpid()}.json").write_text(json.dumps(report))
 
     def _exchange(self, output: Any, values: Any, receive: Any = None, send: Any = None, **options: Any) -> Any:
-        start = time.perf_counter()
-        work = self._all_to_all(output, values, receive, send, **options)
-        self._seconds["exchange"] += time.perf_counter() - start
         rank, size = dist.get_rank(), dist.get_world_size()
         parts = send or [len(values) // size] * size
         row_bytes = values.element_size() * (values[0].numel() if len(values) else 0)
         kind = "rows" if values.dim() == 2 else "ids" if values.dtype == torch.int32 else "counts"
         self._bytes[kind] += (sum(parts) - parts[rank]) * row_bytes
-        return work
+        return self._all_to_all(output, values, receive, send, **options)
 
     def _sum(self, values: Any, *arguments: Any, **options: Any) -> Any:
-        start = time.perf_counter()
-        work = self._all_reduce(values, *arguments, **options)
-        self._seconds["all-reduce (waiting)"] += time.perf_counter() - start
         self._bytes["summed gradients" if values.numel() > 1000 else "votes and sums"] += (
             values.numel() * values.element_size()
         )
-        return work
+        return self._all_reduce(values, *arguments, **options)
 
 
 def measure(folder: Path, table: pa.Table, batch: int, workers: int | None, slices: int) -> list[dict[str, Any]]:
@@ -148,7 +133,7 @@ def main() -> None:
     for name, (workers, slices) in runs.items():
         with tempfile.TemporaryDirectory() as folder:
             reports = measure(Path(folder), table, arguments.batch, workers, slices)
-        step = max(report["step"] for report in reports)
+        step = max(sum(report["seconds"].values()) for report in reports)
         base = base or step
         print(
             f"{name}: {arguments.batch / step:,.0f} rows/s, {base / step:.2f} of the first; {step * 1e3:.0f} ms a step"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raydnn import (
+        config,
         errors,
         estimator,
         export,
@@ -49,6 +50,7 @@ __all__ = [
     "ModeKeys",
     "RunConfig",
     "SparseTensor",
+    "config",
     "errors",
     "estimator",
     "export",

@@ -9,7 +9,11 @@
       DataLossError                  also an OSError: stored bytes are damaged
       AbortedError                   also a RuntimeError: stopped by the cluster
       UnavailableError               also a ConnectionError: a part of the cluster is away
+      ResourceExhaustedError         also an OSError: no room is left on a disk
+      PermissionDeniedError          also a PermissionError: a file system may not be written
     NanLossDuringTrainingError       a RuntimeError, raised by NanTensorHook
+    TrainingStoppedError             a RuntimeError: training was asked to stop, by a signal
+    ConfigError                      a ValueError: a run that is declared in YAML cannot be
 
 In TensorFlow these classes derive from Exception alone. Here each also derives from the natural Python
 exception, so that plain Python code can catch what it expects.
@@ -17,6 +21,7 @@ exception, so that plain Python code can catch what it expects.
 
 __all__ = [
     "AbortedError",
+    "ConfigError",
     "DataLossError",
     "FailedPreconditionError",
     "InvalidArgumentError",
@@ -24,6 +29,9 @@ __all__ = [
     "NotFoundError",
     "OpError",
     "OutOfRangeError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "TrainingStoppedError",
     "UnavailableError",
     "UnimplementedError",
 ]
@@ -65,8 +73,32 @@ class UnavailableError(OpError, ConnectionError):
     """A part of the cluster cannot be reached."""
 
 
+class ResourceExhaustedError(OpError, OSError):
+    """No room is left on a disk."""
+
+
+class PermissionDeniedError(OpError, PermissionError):
+    """A file system may not be written."""
+
+
 class NanLossDuringTrainingError(RuntimeError):
     """The training loss became NaN."""
 
     def __init__(self, message: str = "NaN loss during training.") -> None:
         super().__init__(message)
+
+
+class TrainingStoppedError(RuntimeError):
+    """Training was asked to stop and did, with a checkpoint; the same program goes on from there when it is run again.
+
+    Attributes:
+        signal: number of the signal that asked for it, or None.
+    """
+
+    def __init__(self, message: str, signal: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
+class ConfigError(ValueError):
+    """A run that is declared in YAML cannot be; the message names file, line and key of all that is wrong."""

@@ -1,5 +1,6 @@
 """Files and folders on any fsspec file system; what is written appears whole or not at all."""
 
+import errno
 import os
 import re
 import shutil
@@ -12,6 +13,16 @@ from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from safetensors import SafetensorError
+
+from raydnn import errors
+
+# What a file system says that has no room left, or that may not be written.
+_REFUSALS: dict[int | None, type[errors.OpError]] = {
+    errno.ENOSPC: errors.ResourceExhaustedError,
+    errno.EDQUOT: errors.ResourceExhaustedError,
+    errno.EROFS: errors.PermissionDeniedError,
+}
 
 
 def filesystem(url: str) -> tuple[Any, str]:
@@ -44,9 +55,12 @@ def exists(url: str) -> bool:
 def list_folder(url: str) -> list[str]:
     """The names in a folder, sorted; none if it is not there."""
     system, path = filesystem(url)
-    if not system.isdir(path):
-        return []
-    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in system.ls(path, detail=False))
+    # Other processes write too: a listing that the client of an object store remembers would hide that from whatever
+    # is asked next.
+    system.invalidate_cache(path)
+    entries = system.ls(path, detail=False) if system.isdir(path) else []
+    system.invalidate_cache(path)
+    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
 
 def read_bytes(url: str) -> bytes:
@@ -69,14 +83,19 @@ def remove_folder(url: str) -> None:
         system.rm(path, recursive=True)
 
 
-def discard_folder(url: str) -> None:
-    """Remove a folder, if it is there, so that a part of it is never found under its name.
+def discard_folder(url: str, last: str) -> None:
+    """Remove a folder, if it is there, so that a part of it is never taken for the whole.
 
-    If the process dies meanwhile, `remove_leftovers` finds what is left. On an object store this is `remove_folder`.
+    If the process dies meanwhile, `remove_leftovers` finds what is left.
+
+    Args:
+        url: of the folder.
+        last: name of the file that completes it, see `new_folder`; on an object store it goes first.
     """
     system, path = filesystem(url)
     folder = Path(path)
     if not isinstance(system, LocalFileSystem):
+        remove_file(join(url, last))
         remove_folder(url)
     elif folder.exists():
         temporary = _temporary(folder)
@@ -84,22 +103,27 @@ def discard_folder(url: str) -> None:
         shutil.rmtree(temporary)
 
 
-def remove_leftovers(url: str, names: str) -> None:
+def remove_leftovers(url: str, names: str, last: str | None = None) -> None:
     """Remove what killed processes left of files and folders that they were writing or discarding.
 
     What was replaced goes back to its place if nothing has taken it. Nobody else may be writing these names meanwhile.
-    An object store has no leftovers.
 
     Args:
         url: of the folder to search.
         names: regular expression for the names that were written or discarded.
+        last: where they are folders, name of the file that completes each, see `new_folder`: on an object store, which
+            cannot rename, a folder without it is a leftover.
     """
     system, path = filesystem(url)
-    if not isinstance(system, LocalFileSystem):
-        return
+    is_local_folder = isinstance(system, LocalFileSystem)
     leftover = re.compile(rf"({names})\.tmp-[0-9a-f]{{8}}(-replaced)?")
     for name in list_folder(url):
         match = leftover.fullmatch(name)
+        if not is_local_folder:
+            is_incomplete = last is not None and re.fullmatch(names, name) and not exists(join(url, name, last))
+            if match or is_incomplete:
+                remove_folder(join(url, name))
+            continue
         if match is None:
             continue
         found, place = Path(path, name), Path(path, match[1])
@@ -135,9 +159,44 @@ def check_writable(url: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise type(error)(
+        raise _REFUSALS.get(error.errno, type(error))(
             error.errno, f"model_dir cannot be written ({error.strerror}); choose another folder", folder
         ) from error
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Where a file system takes nothing more, an error says so, and the way out.
+
+    Args:
+        path: of the file or folder that the block writes, within the local file system.
+
+    Raises:
+        ResourceExhaustedError: the disk is full, or what the user may have of it; an OSError with errno ENOSPC or
+            EDQUOT.
+        PermissionDeniedError: the file system is read-only; a PermissionError with errno EROFS.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        number = _error_number(error)
+        if number not in _REFUSALS or isinstance(error, errors.OpError):
+            raise
+        assert number is not None
+        if number == errno.EROFS:
+            reason = "the file system is read-only: make it writable"
+        else:
+            folder = next(each for each in (Path(path), *Path(path).parents) if each.is_dir())
+            reason = f"{os.strerror(number)}, {shutil.disk_usage(folder).free} bytes are free: make room"
+        raise _REFUSALS[number](number, f"{reason}, then run the same program again", path) from error
+
+
+def _error_number(error: Exception) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno
+    # Safetensors tells it in its text alone.
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 @contextmanager
@@ -177,19 +236,51 @@ def new_file(url: str) -> Iterator[Path]:
     """
     system, path = filesystem(url)
     if not isinstance(system, LocalFileSystem):
-        with tempfile.TemporaryDirectory() as folder:
+        with writing(tempfile.gettempdir()), tempfile.TemporaryDirectory() as folder:
             yield Path(folder, "file")
             system.put_file(str(Path(folder, "file")), path)
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(Path(path))
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(Path(path))
+        try:
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def filled_folder(url: str) -> Iterator[str]:
+    """A folder to fill on the same file system, by any process that sees it, which then gets its name.
+
+    On a local file system it appears whole. On an object store, which cannot rename, its files do, one after the other.
+
+    Args:
+        url: of the folder, which must not be there.
+
+    Yields:
+        The folder to fill. If the block raises, nothing is left.
+
+    Raises:
+        FileExistsError: something of that name is there.
+    """
+    if exists(url):
+        raise FileExistsError(f"{url} is there already; remove it, or choose another folder")
+    temporary = temporary_name(url)
+    system, path = filesystem(temporary)
+    with writing(path if is_local(url) else tempfile.gettempdir()):
+        try:
+            system.makedirs(path, exist_ok=True)
+            yield temporary
+            system.mv(path, filesystem(url)[1], recursive=True)
+        except BaseException:
+            with suppress(OSError):
+                remove_folder(temporary)
+            raise
 
 
 @contextmanager
@@ -209,17 +300,17 @@ def new_folder(url: str, last: str, parts: Sequence[str] = ()) -> Iterator[Path]
     """
     system, path = filesystem(url)
     if isinstance(system, LocalFileSystem):
-        with _renamed_folder(Path(path)) as folder:
+        with writing(path), _renamed_folder(Path(path)) as folder:
             for part in parts:
                 file = Path(filesystem(part)[1])
                 file.rename(folder / file.name)
             yield folder
         return
-    with tempfile.TemporaryDirectory() as name:
+    with writing(tempfile.gettempdir()), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield folder
         # All of an older folder goes first, or its last file would vouch for a mixture of both.
-        remove_folder(url)
+        discard_folder(url, last)
         for part in parts:
             source = filesystem(part)[1]
             system.cp_file(source, f"{path}/{part.rsplit('/', 1)[-1]}")

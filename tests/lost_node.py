@@ -1,4 +1,4 @@
-"""A program that trains with elastic workers on a cluster of two nodes, one of which is lost in mid-run.
+"""A program that trains with elastic workers on a cluster of two nodes: one is lost in mid-run, and another comes.
 
     python lost_node.py FOLDER
 
@@ -9,8 +9,8 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ BATCH = 32
 EPOCHS = 2
 LOST_AT = 10
 """Step before which the workers wait until the node is lost; the last checkpoint is older."""
+JOINED_AT = 22
+"""Step before which the worker that is left waits until it is joined by another; the last checkpoint is older."""
 
 
 class StepRecorder(raydnn.train.SessionRunHook):
@@ -44,8 +46,11 @@ class StepRecorder(raydnn.train.SessionRunHook):
             print(json.dumps([int(step), loss, dist.get_world_size()]), file=file)
 
 
-class WaitForLoss(raydnn.train.SessionRunHook):
-    """Leaves the id of its process in a file that is named after its node, and waits until the other node is lost."""
+class WaitForChanges(raydnn.train.SessionRunHook):
+    """Waits until the other node is lost, and until a new one has joined.
+
+    For the loss it leaves the id of its process in a file that is named after its node.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -56,10 +61,17 @@ class WaitForLoss(raydnn.train.SessionRunHook):
             partial.write_text(str(os.getpid()))
             partial.rename(self._folder / ray.get_runtime_context().get_node_id())
             wait_for(self._folder / "lost")
+        if run_context.session.global_step == JOINED_AT and dist.get_world_size() == 1:
+            (self._folder / "left").touch()
+            # To the end of this process: workers are replaced when others join.
+            wait_for(self._folder / "never")
 
 
-def wait_for(path: Path) -> None:
+def wait_for(path: Path, training: Future[None] | None = None) -> None:
+    """Until a file is there; training that has ended will not make it."""
     while not path.exists():
+        if training is not None and training.done():
+            raise RuntimeError(f"{path} was never made") from training.exception()
         time.sleep(0.05)
 
 
@@ -86,18 +98,23 @@ def main(folder: Path) -> None:
     node = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
 
-    def lose_node() -> None:
+    def train() -> None:
+        elastic = classifier(folder / "model", num_workers=(1, 2), max_failures=3)
+        elastic.train(input_fn, hooks=[StepRecorder(folder), WaitForChanges(folder)])
+
+    # Only the main thread can add nodes.
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(train)
         for each in cluster.list_all_nodes():
-            wait_for(folder / each.node_id)
+            wait_for(folder / each.node_id, training)
         cluster.remove_node(node, allow_graceful=False)
         # A machine that is lost takes its workers with it, at once.
         with suppress(ProcessLookupError):
             os.kill(int((folder / node.node_id).read_text()), signal.SIGKILL)
         (folder / "lost").touch()
-
-    threading.Thread(target=lose_node, daemon=True).start()
-    elastic = classifier(folder / "model", num_workers=(1, 2), max_failures=3)
-    elastic.train(input_fn, hooks=[StepRecorder(folder), WaitForLoss(folder)])
+        wait_for(folder / "left", training)
+        cluster.add_node(num_cpus=1)
+        training.result()
     ray.shutdown()
     cluster.shutdown()
 

@@ -22,13 +22,14 @@ import torch
 from killed_training import in_a_fork
 
 import raydnn
-from raydnn import EstimatorSpec, ModeKeys
+from raydnn import EstimatorSpec, ModeKeys, feature_column
 from raydnn.train.checkpoint import lock
 from raydnn.train.run_context import current_context
 
 ROWS = 203
 BATCH = 8
 BATCHES = 26
+WORDS = 31
 EPOCHS = 2
 FIRST_STEPS = 5
 STEPS = 40
@@ -36,12 +37,20 @@ MAX_KILLS = 6
 
 
 def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> EstimatorSpec:
-    """Writes its rows into a ledger before it learns from them; what it drops depends on the seed."""
+    """Writes its rows into a ledger before it learns from them; what it drops depends on the seed.
+
+    Workers spread its table.
+    """
     context = current_context()
     if mode == ModeKeys.TRAIN and not context.is_building:
         with Path(params["ledger"]).open("a") as ledger:
-            ledger.write(json.dumps([context.global_step + 1, features["row"].tolist()]) + "\n")
-    net = raydnn.layers.dense(features["x"], 8, torch.relu)
+            line = [context.global_step + 1, features["row"].tolist(), context.replicas.rank, os.getpid()]
+            ledger.write(json.dumps(line) + "\n")
+    words = feature_column.categorical_column_with_identity("word", WORDS)
+    columns = [feature_column.numeric_column("x", 3), feature_column.embedding_column(words, 4)]
+    net = raydnn.layers.input_layer(features, columns, raydnn.fixed_size_partitioner(2))
+    net = raydnn.layers.dense(net, 8, torch.relu)
+    raydnn.summary.histogram("net", net)
     net = raydnn.layers.dropout(net, 0.25, training=context.is_training)
     logits = raydnn.layers.dense(net, 1)
     loss = raydnn.losses.sigmoid_cross_entropy(labels.float().unsqueeze(1), logits)
@@ -50,7 +59,8 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> E
 
 def data_set(num_epochs: int | None = EPOCHS, rows: int = ROWS, **settings: Any) -> raydnn.inputs.Dataset:
     numbers = np.random.default_rng(7)
-    features = {"row": np.arange(rows), "x": numbers.normal(size=(rows, 3)).astype(np.float32)}
+    x = numbers.normal(size=(rows, 3)).astype(np.float32)
+    features = {"row": np.arange(rows), "x": x, "word": numbers.integers(0, WORDS, rows)}
     labels = numbers.integers(0, 2, rows)
     settings = {"batch_size": BATCH, "shuffle": True, **settings}
     return raydnn.inputs.from_numpy(features, labels, num_epochs=num_epochs, **settings)
@@ -64,12 +74,46 @@ def estimator(model_dir: Path, seed: int | None = None, **settings: Any) -> rayd
 
 def ledger(model_dir: Path) -> list[tuple[int, list[int]]]:
     """(step, rows), in the order in which the steps were begun."""
+    return [(step, rows) for step, rows, _, _ in _lines(model_dir)]
+
+
+def processes(model_dir: Path) -> set[int]:
+    """The ids of all processes that have begun a step."""
+    return {process for _, _, _, process in _lines(model_dir)}
+
+
+def rows_that_count(model_dir: Path) -> dict[int, list[int]]:
+    """Step -> the rows of all workers, sorted; of a step that was lost and made again, those of the last time."""
+    last = {(step, rank): rows for step, rows, rank, _ in _lines(model_dir)}
+    counted: dict[int, list[int]] = {}
+    for (step, _), rows in sorted(last.items()):
+        counted[step] = sorted(counted.get(step, []) + rows)
+    return counted
+
+
+def _lines(model_dir: Path) -> list[list[Any]]:
     path = Path(f"{model_dir}.ledger")
-    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def two_epochs(model_dir: Path, seed: int | None = None) -> raydnn.Estimator:
-    return estimator(model_dir, seed).train(data_set)
+def assert_each_epoch_uses_each_row_once(model_dir: Path) -> None:
+    """After a call of EPOCHS epochs from the start."""
+    counted = rows_that_count(model_dir)
+    assert list(counted) == list(range(1, EPOCHS * BATCHES + 1))
+    for first in range(1, EPOCHS * BATCHES, BATCHES):
+        rows = [row for step in range(first, first + BATCHES) for row in counted[step]]
+        assert sorted(rows) == list(range(ROWS))
+
+
+def assert_same_bits(found: raydnn.Estimator, expected: raydnn.Estimator) -> None:
+    """Of all variables and slots."""
+    assert found.get_variable_names() == expected.get_variable_names()
+    for name in expected.get_variable_names():
+        np.testing.assert_array_equal(found.get_variable_value(name), expected.get_variable_value(name), err_msg=name)
+
+
+def two_epochs(model_dir: Path, seed: int | None = None, hooks: Any = (), **settings: Any) -> raydnn.Estimator:
+    return estimator(model_dir, seed, **settings).train(data_set, hooks=list(hooks))
 
 
 def so_many_steps(model_dir: Path, seed: int | None = None) -> raydnn.Estimator:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from torch import Tensor
 
 from raydnn.model.bags import TableUse
 from raydnn.model.batch import RowIds
+from raydnn.model.tables import TableGroup
 
 COMBINERS = ["sum", "mean", "sqrtn"]
 
@@ -20,6 +22,14 @@ def row_ids(rows: Sequence[Sequence[int]], weights: Sequence[Sequence[float]] | 
     if weights is None:
         return RowIds(values, offsets)
     return RowIds(values, offsets, torch.tensor([weight for row in weights for weight in row]))
+
+
+def look_up(
+    group: TableGroup, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int
+) -> tuple[Tensor, ...]:
+    """The vectors of each use, [num_rows, dimension]."""
+    vectors = group.read(group.prepare(uses, batch_ids, num_rows))
+    return vectors.view(num_rows, len(uses), group.dimension).unbind(1)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ def modules_loaded_by(code: str, watched: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import raydnn", (*HEAVY, "torch")),
-        ("import raydnn; dir(raydnn)", (*HEAVY, "torch")),
+        ("import raydnn", (*HEAVY, "torch", "pydantic")),
+        ("import raydnn; dir(raydnn)", (*HEAVY, "torch", "pydantic")),
+        ("import raydnn; raydnn.config.load", HEAVY),
         ("import raydnn; raydnn.DNNClassifier; raydnn.export.load; raydnn.inputs.from_arrow", HEAVY),
     ],
 )

@@ -1,11 +1,16 @@
 """Files and folders appear whole or not at all, on a local disk and on an object store."""
 
+import errno
+import tempfile
 import uuid
 from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from safetensors import SafetensorError
 
-from raydnn import storage
+from raydnn import errors, storage
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -76,12 +81,65 @@ def test_a_block_that_fails_leaves_the_older_folder(root: str) -> None:
     assert storage.list_folder(root) == ["model.ckpt-1"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_named_with_its_free_bytes_and_the_way_out(root: str, error: Exception) -> None:
+    # What goes to an object store is written into a temporary folder of this machine first.
+    disk = root if storage.is_local(root) else tempfile.gettempdir()
+    found = rf"\d+ bytes are free: make room, then run the same program again: '{disk}"
+    for block in (storage.new_file(f"{root}/file"), storage.new_folder(f"{root}/folder", last="manifest.json")):
+        with pytest.raises(errors.ResourceExhaustedError, match=found) as raised, block:
+            raise error
+        assert raised.value.errno in (errno.ENOSPC, errno.EDQUOT)
+    assert storage.list_folder(root) == []
+
+
+def test_other_errors_of_a_block_stay_as_they_are(root: str) -> None:
+    for error in (FileNotFoundError(errno.ENOENT, "No such file"), SafetensorError("no number")):
+        with pytest.raises(type(error)) as raised, storage.new_file(f"{root}/file"):
+            raise error
+        assert raised.value is error
+
+
 def test_the_completing_file_is_uploaded_after_all_others() -> None:
     url = f"memory://{uuid.uuid4().hex}/model.ckpt-1"
     fill(url, {"a": b"", "completing": b"", "z/deep": b""}, last="completing")
     system, path = storage.filesystem(url)
     uploaded = {name: system.created(f"{path}/{name}") for name in ("a", "completing", "z/deep")}
     assert max(uploaded, key=uploaded.__getitem__) == "completing"
+
+
+class RememberingFileSystem(fsspec.AbstractFileSystem):
+    """Remembers its listings, as the clients of object stores do."""
+
+    protocol = "remembering"
+    files: ClassVar[list[str]] = []
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        folder = self._strip_protocol(path)
+        if folder not in self.dircache:
+            found = [file for file in self.files if file.startswith(f"{folder}/")]
+            self.dircache[folder] = [{"name": file, "size": 0, "type": "file"} for file in found]
+        return self.dircache[folder] if detail else [entry["name"] for entry in self.dircache[folder]]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.dircache.clear()
+
+
+def test_a_listing_does_not_hide_what_other_processes_write_afterwards() -> None:
+    fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
+    RememberingFileSystem.files[:] = ["root/first"]
+    assert storage.list_folder("remembering://root") == ["first"]
+    RememberingFileSystem.files.append("root/second")
+    assert storage.exists("remembering://root/second")
+    RememberingFileSystem.files.append("root/third")
+    assert storage.list_folder("remembering://root") == ["first", "second", "third"]
 
 
 def test_a_missing_folder_lists_nothing_and_can_be_removed(root: str) -> None:
@@ -101,8 +159,8 @@ def test_a_removed_folder_is_gone_with_all_in_it(root: str) -> None:
 def test_a_discarded_folder_is_gone_with_all_in_it(root: str) -> None:
     url = storage.join(root, "model.ckpt-1")
     fill(url, {"manifest.json": b"{}", "deep/weights": b"1"})
-    storage.discard_folder(url)
-    storage.discard_folder(url)
+    storage.discard_folder(url, last="manifest.json")
+    storage.discard_folder(url, last="manifest.json")
     assert storage.list_folder(root) == []
 
 

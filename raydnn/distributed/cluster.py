@@ -9,8 +9,9 @@ import ray
 from ray._private.state import available_resources_per_node
 from ray.exceptions import RayError
 
-from raydnn.errors import OpError
+from raydnn.errors import AbortedError, OpError
 from raydnn.estimator.run_config import RunConfig
+from raydnn.train.stopping import listen_again
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +28,18 @@ def ensure_ray() -> None:
         ray.init()
     else:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    # Ray ends the process at once on SIGTERM.
+    listen_again()
 
 
-def check_cpus(num_workers: int, cpus_per_worker: float, data_cpus: float) -> None:
+def check_cpus(num_workers: int, cpus_per_worker: float, data_cpus: float, is_streamed: bool = False) -> None:
     """Refuse a job that the cluster could never start: Ray would wait without a word.
 
     Args:
         num_workers: how many training workers are asked for.
         cpus_per_worker: what each reserves.
         data_cpus: what must remain for reading.
+        is_streamed: whether it is for the tasks of a streamed Ray Dataset.
 
     Raises:
         ValueError: the cluster has too few CPUs.
@@ -44,19 +48,27 @@ def check_cpus(num_workers: int, cpus_per_worker: float, data_cpus: float) -> No
     training = num_workers * cpus_per_worker
     if training + data_cpus <= available:
         return
-    for_data = f" and {data_cpus:g} for input_engine='ray_data'" if data_cpus else ""
+    engine, way_out = "input_engine='ray_data'", "input_engine='thread'"
+    if is_streamed:
+        engine, way_out = "the tasks of the streamed Ray Dataset", "from_ray(streaming=False)"
+    for_data = f" and {data_cpus:g} for {engine}" if data_cpus else ""
     raise ValueError(
         f"the cluster has {available:g} CPUs, but {num_workers} workers with {cpus_per_worker:g} each need {training:g}"
-        f"{for_data}; lower num_workers, set RunConfig(resources_per_worker={{'CPU': ...}}) to less, or take "
-        "input_engine='thread'"
+        f"{for_data}; lower num_workers, set RunConfig(resources_per_worker={{'CPU': ...}}) to less, or take {way_out}"
     )
 
 
-def cpus_wanted(config: RunConfig) -> tuple[int, float, float]:
-    """What training needs of the cluster: the least number of workers, the CPUs of each, and those for reading."""
+def cpus_wanted(config: RunConfig, is_streamed: bool = False) -> tuple[int, float, float]:
+    """What training needs of the cluster: the least number of workers, the CPUs of each, and those for reading.
+
+    Args:
+        config: of the training.
+        is_streamed: whether its input is a streamed Ray Dataset.
+    """
     assert config.worker_range is not None
     resources = config.resources_per_worker or {}
-    return config.worker_range[0], resources.get("CPU", 1.0), 1.0 if config.input_engine == "ray_data" else 0.0
+    needs_cpu = is_streamed or config.input_engine == "ray_data"
+    return config.worker_range[0], resources.get("CPU", 1.0), 1.0 if needs_cpu else 0.0
 
 
 def has_spare_cpu(num_workers: int, cpus_per_worker: float, data_cpus: float) -> bool:
@@ -94,11 +106,12 @@ def root_cause(error: BaseException) -> BaseException:
     """The exception of the user's or our own code inside Ray's wrapping of it.
 
     Of several workers it is one that says in our own words what went wrong, if there is one, else that of the first:
-    others may only have noticed that their connections were closed.
+    others may only have noticed that their connections were closed, or been told of an error.
     """
     failures = getattr(error, "worker_failures", None)
     if failures:
         causes = [root_cause(failures[rank]) for rank in sorted(failures)]
-        return next((cause for cause in causes if isinstance(cause, OpError)), causes[0])
+        own = [cause for cause in causes if isinstance(cause, OpError)]
+        return min(own, key=lambda cause: isinstance(cause, AbortedError)) if own else causes[0]
     inner = getattr(error, "cause", None) or (error.__cause__ if isinstance(error, RayError) else None)
     return root_cause(inner) if isinstance(inner, BaseException) and inner is not error else error

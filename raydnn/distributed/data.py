@@ -1,4 +1,4 @@
-"""Ray Data in the input path: encoding a user's Ray Dataset, and loading units ahead."""
+"""Ray Data in the input path: opening a user's Ray Dataset, and loading units ahead."""
 
 import logging
 import uuid
@@ -11,23 +11,26 @@ import pyarrow as pa
 import ray
 import ray.cloudpickle
 import ray.data
+from pyarrow.fs import FileSelector, FileType
 from ray.exceptions import UserCodeException
 from ray.experimental import internal_kv
 
 from raydnn.distributed.cluster import ensure_ray, own_errors
+from raydnn.distributed.pipelines import bound, encoding_pipeline, quiet
+from raydnn.distributed.streaming import RayWindows
 from raydnn.inputs.arrays import concat_batches, table_to_batch
-from raydnn.inputs.dataset import Dataset, RayDatasetSource, check_label
+from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.fragments import digest
 from raydnn.inputs.plan import Unit
 from raydnn.inputs.prepare import Preparer
 
+# Of the object store: beside the rows there must be room for what the pipeline and others keep there.
+STREAMED_FROM = 0.3
+STREAM_SHARE = 0.25
+
 _FAILURES = "raydnn failures"
 
-# What Ray Data tells of each run, and of errors that we raise ourselves.
-_DISPLAY_LOGGERS = [
-    logging.getLogger(f"ray.data.{name}")
-    for name in ("_internal.execution.streaming_executor", "_internal.execution.streaming_executor_state")
-] + [logging.getLogger("ray.data._internal.progress"), logging.getLogger("ray.data.exceptions")]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,58 +48,82 @@ class RayBlocks:
         return table_to_batch(block.slice(start, stop - start))
 
 
-def encode_dataset(dataset: Dataset, preparer: Preparer) -> Dataset:
-    """Encode the rows of a Ray Dataset with Ray Data, in their order.
-
-    The encoded rows stay in the object store, which spills them to disk where they do not fit: an epoch costs no
-    second reading or encoding, and their number is known beforehand.
+def open_dataset(dataset: Dataset, preparer: Preparer) -> Dataset:
+    """A Ray Dataset as rows that can be read: encoded now and kept, or encoded as they stream.
 
     Args:
         dataset: whose source is a Ray Dataset.
         preparer: encodes blocks of rows.
 
     Returns:
-        The data set with the encoded blocks as fragments.
+        The data set with encoded blocks as fragments, or with windows of rows.
 
     Raises:
         ValueError: the label column is missing, or rows do not fit the columns.
     """
     assert isinstance(dataset.source, RayDatasetSource)
     ensure_ray()
-    source: ray.data.Dataset = dataset.source.dataset
-    failure = uuid.uuid4().bytes
-    with own_errors(), _failures_kept(failure), _quiet_and_ordered(source.context):
-        schema = source.schema()
-        names = [] if schema is None else list(schema.names)
-        if schema is not None and dataset.reads_label:
-            check_label(dataset.label, names)
-        wanted = dataset.columns_to_read(preparer.feature_keys)
-        if wanted is not None and names:
-            source = source.select_columns([name for name in names if name in wanted])
-        # A task needs to know of the label, not of the rows.
-        encode = _Encode(preparer, replace(dataset, source=RayBlocks((), (), "")))
-        encoded = source.map_batches(
-            _KeepsFailure(encode, failure),
-            batch_format="pyarrow",
-            batch_size=None,
-            zero_copy_batch=True,
-        ).materialize()
-        refs = encoded.to_arrow_refs()
+    with own_errors(), quiet():
+        encoded, names = encoding_pipeline(dataset, preparer)
+        if is_streamed(dataset.source):
+            bound(encoded, STREAM_SHARE * ray.cluster_resources().get("object_store_memory", 0.0))
+            return replace(dataset, source=RayWindows(encoded, digest(["ray stream", *names])))
+        refs = encoded.materialize().to_arrow_refs()
         rows = ray.get([_num_rows.remote(ref) for ref in refs])
     blocks = RayBlocks(tuple(refs), tuple(rows), digest(["ray", *map(str, rows), *names]))
     return replace(dataset, source=blocks)
 
 
-@dataclass(frozen=True)
-class _Encode:
-    """Encodes one block."""
+def is_streamed(source: RayDatasetSource) -> bool:
+    """Whether to encode a Ray Dataset as it streams, instead of keeping its encoded rows in the object store.
 
-    preparer: Preparer
-    dataset: Dataset
+    Args:
+        source: tells what the user has chosen; without a choice the size decides.
+    """
+    if source.streaming is not None:
+        return source.streaming
+    size = known_bytes(source.dataset)
+    store = ray.cluster_resources().get("object_store_memory", 0.0)
+    is_large = size is not None and size >= STREAMED_FROM * store
+    logger.info(
+        "A Ray Dataset of %s, beside an object store of %.1f MB, is %s; from_ray(streaming=...) chooses otherwise",
+        "unknown size" if size is None else f"{size / 1e6:.1f} MB",
+        store / 1e6,
+        "encoded anew in each epoch as it streams" if is_large else "encoded once and kept there",
+    )
+    return is_large
 
-    def __call__(self, block: pa.Table) -> pa.Table:
-        features, labels = self.dataset.split(table_to_batch(block), self.preparer.feature_keys)
-        return pa.Table.from_batches([self.preparer.prepare(features, labels)])
+
+def known_bytes(dataset: ray.data.Dataset) -> int | None:
+    """The size of a Ray Dataset as far as it is known without executing it, else that of what it reads; or None.
+
+    Of files it is their size on disk, which is the least that their rows can be expected to take.
+    """
+    # `Dataset.size_bytes` would execute what it does not know.
+    return _known_bytes(dataset._logical_plan.dag)
+
+
+def _known_bytes(operator: Any) -> int | None:
+    size: int | None = operator.infer_metadata().size_bytes
+    if size is not None:
+        return size
+    if getattr(operator, "limit", None) is not None:
+        return None
+    if operator.name == "ListFiles":
+        return _bytes_of_files(operator)
+    sizes = [_known_bytes(other) for other in operator.input_dependencies]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known and len(known) == len(sizes) else None
+
+
+def _bytes_of_files(operator: Any) -> int | None:
+    system = operator.filesystem
+    if system is None:
+        return None
+    found = list(system.get_file_info(list(operator.paths)))
+    for folder in [info.path for info in found if info.type == FileType.Directory]:
+        found += system.get_file_info(FileSelector(folder, recursive=True))
+    return sum(info.size or 0 for info in found)
 
 
 @dataclass(frozen=True)
@@ -183,12 +210,8 @@ def _quiet_and_ordered(context: ray.data.DataContext) -> Iterator[None]:
     options = context.execution_options
     before = (options.preserve_order, context.enable_progress_bars, context.print_on_execution_start)
     options.preserve_order, context.enable_progress_bars, context.print_on_execution_start = True, False, False
-    levels = [logger.level for logger in _DISPLAY_LOGGERS]
-    for logger in _DISPLAY_LOGGERS:
-        logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with quiet():
+            yield
     finally:
-        for logger, level in zip(_DISPLAY_LOGGERS, levels, strict=True):
-            logger.setLevel(level)
         options.preserve_order, context.enable_progress_bars, context.print_on_execution_start = before

@@ -8,7 +8,9 @@ from ray.data.dataset import MaterializedDataset
 from ray.exceptions import UserCodeException
 
 from raydnn import storage
-from raydnn.distributed.cluster import ensure_ray
+from raydnn.distributed.cluster import ensure_ray, own_errors
+from raydnn.distributed.pipelines import quiet
+from raydnn.distributed.shared_storage import check_shared
 from raydnn.estimator.prediction import TablePredictor
 from raydnn.train.checkpoint import CheckpointReader
 
@@ -59,6 +61,25 @@ def predict_dataset(
     if keep_order:
         predicted.context.execution_options.preserve_order = True
     return predicted
+
+
+def write_parquet(dataset: ray.data.Dataset, folder: str) -> None:
+    """Run a pipeline and write its rows as Parquet files.
+
+    Args:
+        dataset: the pipeline.
+        folder: where to; local or any fsspec URL.
+
+    Raises:
+        ValueError: a local folder that other nodes do not see, or whatever the pipeline raises.
+    """
+    system, path = storage.filesystem(folder)
+    is_local = storage.is_local(folder)
+    if is_local:
+        check_shared(path, "the output")
+    dataset.context.enable_progress_bars = dataset.context.print_on_execution_start = False
+    with own_errors(), quiet():
+        dataset.write_parquet(path, filesystem=None if is_local else system)
 
 
 class _PredictingActor:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -32,6 +33,7 @@ class ProcessGroupReplicas:
         self.rank = dist.get_rank()
         self.size = dist.get_world_size()
         self._device = device
+        self._gradients_ready: float | None = None
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         votes = torch.tensor(flags, dtype=torch.int32, device=self._device)
@@ -74,8 +76,18 @@ class ProcessGroupReplicas:
             module, gradient_as_bucket_view=True, broadcast_buffers=False, find_unused_parameters=not uses_all
         )
         # Each replica's loss is its share of the whole, so gradients are summed where DDP would average them.
-        wrapped.register_comm_hook(None, _sum_gradients)
+        wrapped.register_comm_hook(None, self._sum_gradients)
         return wrapped
+
+    def waited_for_gradients(self) -> float:
+        since, self._gradients_ready = self._gradients_ready, None
+        return 0.0 if since is None else time.perf_counter() - since
+
+    def _sum_gradients(self, state: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
+        self._gradients_ready = time.perf_counter()
+        work = dist.all_reduce(bucket.buffer(), async_op=True)
+        assert work is not None
+        return work.get_future().then(lambda future: future.value()[0])
 
     def _gather(self, values: Tensor, counts: list[int]) -> Tensor:
         """The values of all replicas end to end; gloo has no all_gather of unequal parts."""
@@ -120,9 +132,3 @@ class _AllSum(torch.autograd.Function):
         total = grads[0].contiguous().clone()
         dist.all_reduce(total)
         return total
-
-
-def _sum_gradients(state: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    assert work is not None
-    return work.get_future().then(lambda future: future.value()[0])

@@ -1,8 +1,9 @@
-"""What workers and the driver tell each other: progress, log records, and that training has ended."""
+"""What workers and the driver tell each other: progress, log records, and that it is time to end."""
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raydnn.train.hooks.progress import ProgressReport, ProgressSink
 
 POLL_SECS = 0.5
+STOP_LOOK_SECS = 1.0
 
 LogLine = tuple[str, int, str]
 """Logger, level and text of a log record."""
@@ -81,6 +83,30 @@ class DriverReports:
         """Whether the driver has said that training has ended."""
         return bool(ray.get(self._mailbox.has_ended.remote()))
 
+    def stop_watch(self) -> Callable[[], bool]:
+        """What tells whether the driver asks training to stop, as of about a second ago; asking it takes no time."""
+        return _StopWatch(self._mailbox)
+
+
+class _StopWatch:
+    """Asks the mailbox now and then, and does not wait for the answer."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
+        self._next_look = 0.0
+        self._answer: Any = None
+        self._is_requested = False
+
+    def __call__(self) -> bool:
+        if self._answer is not None:
+            if ray.wait([self._answer], timeout=0)[0]:
+                self._is_requested = bool(ray.get(self._answer))
+                self._answer = None
+        elif time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + STOP_LOOK_SECS
+            self._answer = self._mailbox.has_ended.remote()
+        return self._is_requested
+
 
 class _MailboxHandler(logging.Handler):
     def __init__(self, mailbox: Any) -> None:
@@ -92,17 +118,27 @@ class _MailboxHandler(logging.Handler):
 
 
 @contextmanager
-def reports_from_workers(sink: ProgressSink | None) -> Iterator[DriverReports]:
-    """The driver's end: while the block runs, log lines are logged here and progress goes to the sink."""
+def reports_from_workers(
+    sink: ProgressSink | None, is_stop_requested: Callable[[], bool] = lambda: False
+) -> Iterator[DriverReports]:
+    """The driver's end: while the block runs, log lines are logged here and progress goes to the sink.
+
+    Args:
+        sink: takes progress, or None.
+        is_stop_requested: asked often; once it says True, the workers are told to end.
+    """
     # On the driver's node: a lost node must not take it from the workers that are left.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mailbox = _Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
     ended = threading.Event()
 
     def forward() -> None:
-        is_last = False
+        is_last = is_told = False
         while not is_last:
             is_last = ended.wait(POLL_SECS)
+            if not is_told and is_stop_requested():
+                is_told = True
+                mailbox.end.remote()
             try:
                 report, lines = ray.get(mailbox.fetch.remote(), timeout=30)
             except GetTimeoutError:

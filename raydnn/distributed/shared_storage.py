@@ -1,4 +1,4 @@
-"""Whether all nodes of the cluster see the same model_dir."""
+"""Whether all nodes of the cluster see the same folder."""
 
 import os
 import uuid
@@ -10,13 +10,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 PROBE_SECS = 30.0
 
 
-def check_shared(model_dir: str) -> None:
-    """Refuse a local model_dir that some node of the cluster does not see, before any work is done.
+def check_shared(model_dir: str, name: str = "model_dir") -> None:
+    """Refuse a local folder that some node of the cluster does not see, before any work is done.
 
     A folder that is mounted on all nodes passes: it is tried, not guessed from its name.
 
     Args:
         model_dir: a path of this node's file system; made if it is not there.
+        name: of the setting that gives it, for messages.
 
     Raises:
         ValueError: nodes do not see it; the message names them.
@@ -32,7 +33,7 @@ def check_shared(model_dir: str) -> None:
         probe.unlink()
     if blind:
         raise ValueError(
-            f"model_dir {model_dir} is a folder of this node that other nodes of the cluster do not see "
+            f"{name} {model_dir} is a folder of this node that other nodes of the cluster do not see "
             f"({', '.join(blind)}): give a shared folder or a URL such as s3://bucket/run"
         )
 

@@ -31,7 +31,8 @@ def evaluations(estimator: Estimator, eval_spec: EvalSpec, max_steps: int | None
     """While the block trains, a process of the cluster evaluates the newest checkpoints and exports.
 
     If that process dies, a warning says so and another takes its place, three times at most. What else goes wrong there
-    does not disturb training: it is logged at once, and raised by the function that is yielded.
+    does not disturb training: it is logged at once, and raised by the function that is yielded. That process evaluates
+    all batches itself, whatever `RunConfig(num_evaluators=...)` says: others would take CPUs that training may need.
 
     Args:
         estimator: whose model_dir the workers train in.
@@ -46,11 +47,12 @@ def evaluations(estimator: Estimator, eval_spec: EvalSpec, max_steps: int | None
     ensure_ray()
     config = estimator.config
     # An elastic training may need every CPU of the nodes that are left: Ray Train counts on all that they have.
-    has_cpu = not config.is_elastic and has_spare_cpu(*cpus_wanted(config))
+    # Whether training streams a Ray Dataset shows only when its input_fn is called.
+    has_cpu = not config.is_elastic and has_spare_cpu(*cpus_wanted(config, is_streamed=True))
     if not has_cpu:
         logger.info("No CPU is left beside the workers: what evaluates checkpoints shares theirs")
     with reports_from_workers(None) as reports, ThreadPoolExecutor(1, "raydnn-side-car") as pool:
-        side_car = _SideCar(estimator, eval_spec, max_steps, reports, int(has_cpu))
+        side_car = _SideCar(estimator.with_one_evaluator(), eval_spec, max_steps, reports, int(has_cpu))
         outcome = pool.submit(side_car.run)
 
         def last_evaluation() -> Outcome:

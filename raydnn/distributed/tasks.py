@@ -1,8 +1,10 @@
 """Loading units ahead with Ray tasks, on whatever CPUs of the cluster are free."""
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -52,19 +54,42 @@ def map_in_ray_tasks(load: Callable[[Unit], pa.RecordBatch], units: Iterable[Uni
 
 
 def _take(ref: Any, num_cpus: float) -> pa.RecordBatch:
-    waited = 0.0
-    while not ray.wait([ref], timeout=STALL_SECS)[0]:
-        waited += STALL_SECS
-        logger.warning(
-            "No input for %.0f s: a task that loads rows asks for %g CPUs, and %g of the cluster are free. Reserve "
-            "less for the workers (resources_per_worker), or take input_engine='thread'",
-            waited,
-            num_cpus,
-            free_cpus(),
-        )
-    with own_errors():
+    need = f"a task that loads rows asks for {num_cpus:g} CPUs"
+    with own_errors(), stalls_logged(need, "take input_engine='thread'"):
         loaded: pa.RecordBatch = ray.get(ref)
     return loaded
+
+
+@contextmanager
+def stalls_logged(need: str, way_out: str) -> Iterator[None]:
+    """While the block waits for input, say every 30 seconds what it waits for.
+
+    Args:
+        need: what asks for CPUs, and for how many.
+        way_out: what to do if there will never be one, beside reserving less for the workers.
+    """
+    has_ended = threading.Event()
+
+    def watch() -> None:
+        waited = 0.0
+        while not has_ended.wait(STALL_SECS):
+            waited += STALL_SECS
+            logger.warning(
+                "No input for %.0f s: %s, and %g of the cluster are free. Reserve less for the workers "
+                "(resources_per_worker), or %s",
+                waited,
+                need,
+                free_cpus(),
+                way_out,
+            )
+
+    watcher = threading.Thread(target=watch, name="raydnn-stalls", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        watcher.join()
 
 
 @ray.remote

@@ -4,7 +4,7 @@ import copy
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from raydnn import errors, storage
 from raydnn.estimator import evaluation
 from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks, check_listeners
+from raydnn.estimator.evaluation_parts import evaluate_dealt
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn, declared_arguments
@@ -22,7 +23,7 @@ from raydnn.estimator.prediction import TablePredictor
 from raydnn.estimator.records import record_evaluation, record_export
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.saved_model import export_model
-from raydnn.estimator.streams import make_reader, resolve_source
+from raydnn.estimator.streams import local_source, make_reader, resolve_source
 from raydnn.estimator.tf_config import EVALUATOR, PS
 from raydnn.estimator.train_call import TrainCall, call_to_make, noted, read_call
 from raydnn.estimator.training import TrainJob
@@ -33,8 +34,10 @@ from raydnn.inputs.stream import InputStream
 from raydnn.train.checkpoint import CheckpointReader, VariableReader, latest_checkpoint, open_newest, training_lock
 from raydnn.train.hooks import CheckpointSaverListener, SessionRunHook
 from raydnn.train.launcher import get_launcher
+from raydnn.train.stopping import is_stop_requested, requesting_signal
 
 if TYPE_CHECKING:
+    import pyarrow
     import ray.data
 
 logger = logging.getLogger(__name__)
@@ -155,6 +158,8 @@ class Estimator:
             DataLossError: a damaged checkpoint.
             FailedPreconditionError: another driver trains in model_dir.
             PermissionError: model_dir cannot be written.
+            ResourceExhaustedError: the disk of model_dir is full; an OSError.
+            TrainingStoppedError: a signal asked it to stop; see `raydnn.train.stop_on_signals`.
         """
         config = self._config
         if config.task_type in (PS, EVALUATOR):
@@ -197,6 +202,8 @@ class Estimator:
             )
             with noted(self.model_dir, call):
                 get_launcher(self._config).launch(job)
+                if is_stop_requested():
+                    raise self._stopped()
         return self
 
     def evaluate(
@@ -208,6 +215,12 @@ class Estimator:
         name: str | None = None,
     ) -> dict[str, Any]:
         """Compute the metrics of the model.
+
+        With `RunConfig(num_evaluators=...)` the batches of a data set are dealt out to as many Ray actors, or to as
+        many as find a free CPU. Each evaluates consecutive batches, and the sums over all of them give the same
+        metrics. If one dies, another evaluates its batches. Batches that the user made, hooks (also those of the model
+        function), a data set without end and a cluster without a free CPU keep evaluation in this process, and a log
+        line says so.
 
         Args:
             input_fn: as for `train`.
@@ -222,6 +235,7 @@ class Estimator:
 
         Raises:
             ValueError: bad steps, an unknown checkpoint, or input that does not fit the columns.
+            AbortedError: with `RunConfig(num_evaluators=...)`, processes that evaluate died again and again.
         """
         if steps is not None and steps <= 0:
             raise ValueError(f"steps must be positive; got {steps}")
@@ -230,8 +244,7 @@ class Estimator:
         checkpoint = self._checkpoint(checkpoint_path)
         if checkpoint is None:
             logger.info("There is no checkpoint in %s: evaluating the model as initialised", self.model_dir)
-        model, stream = self._open(ModeKeys.EVAL, input_fn, checkpoint)
-        metrics = evaluation.evaluate(model, stream, steps, checked_hooks)
+        metrics = evaluate_dealt(self._job(ModeKeys.EVAL, input_fn, checkpoint), steps, checked_hooks)
         evaluation.write_eval_summary(self.eval_dir(name), metrics, None if checkpoint is None else checkpoint.path)
         record_evaluation(self.model_dir, self._config, metrics, name)
         return metrics
@@ -262,7 +275,7 @@ class Estimator:
         """
         checked_hooks = check_hooks(hooks, "hooks")
         checkpoint = self._checkpoint(checkpoint_path)
-        model, stream = self._open(ModeKeys.PREDICT, input_fn, checkpoint)
+        model, stream = self._job(ModeKeys.PREDICT, input_fn, checkpoint).open()
         yield from evaluation.predict(model, stream, predict_keys, yield_single_examples, checked_hooks)
 
     def predict_dataset(
@@ -301,19 +314,31 @@ class Estimator:
                 for features that do not fit, for predictions that are no dict, whose key is none of predict_keys, or
                 that have the name of a column.
         """
-        predictor = TablePredictor(
-            self._model_fn,
-            self._params,
-            self._config,
-            self._checkpoint(checkpoint_path),
-            self._warm_start,
-            self._seed,
-            predict_keys,
-            prefix,
-        )
+        predictor = self._table_predictor(predict_keys, checkpoint_path, prefix)
         # By name: this package knows no Ray.
         module = import_module("raydnn.distributed.prediction")
         return module.predict_dataset(dataset, predictor, batch_size, concurrency, keep_order)
+
+    def predict_tables(
+        self,
+        tables: Iterable["pyarrow.Table"],
+        predict_keys: Any = None,
+        checkpoint_path: str | None = None,
+        prefix: str = "",
+    ) -> Iterator["pyarrow.Table"]:
+        """Predict tables of rows one by one in this process, as `predict_dataset` does with a pool of actors.
+
+        Args:
+            tables: one column per feature; others pass through. Each table is predicted at once.
+            predict_keys, checkpoint_path, prefix: see `predict_dataset`.
+
+        Returns:
+            The tables with a column for each prediction.
+
+        Raises:
+            ValueError: an unknown checkpoint; later, where a table is taken, rows that do not fit the model.
+        """
+        return map(self._table_predictor(predict_keys, checkpoint_path, prefix), tables)
 
     def export_saved_model(
         self,
@@ -458,13 +483,32 @@ class Estimator:
             values: by name; others are ignored.
             global_step: of the values.
         """
-        model, stream = self._open(ModeKeys.EVAL, input_fn, None)
+        model, stream = self._job(ModeKeys.EVAL, input_fn, None).open()
         model.set_values(values, global_step)
         return model, stream
 
-    def _open(self, mode: str, input_fn: InputFn, checkpoint: CheckpointReader | None) -> tuple[Model, InputStream]:
-        return evaluation.open_model(
-            self._model_fn, self._params, self._config, mode, input_fn, checkpoint, self._warm_start, self._seed
+    def with_one_evaluator(self) -> "Estimator":
+        """This estimator, but it evaluates in the process that asks for it."""
+        alone = copy.copy(self)
+        alone._config = self._config.replace(num_evaluators=None)
+        return alone
+
+    def _table_predictor(self, predict_keys: Any, checkpoint_path: str | None, prefix: str) -> TablePredictor:
+        return TablePredictor(
+            self._model_fn,
+            self._params,
+            self._config,
+            self._checkpoint(checkpoint_path),
+            self._warm_start,
+            self._seed,
+            predict_keys,
+            prefix,
+        )
+
+    def _job(self, mode: str, input_fn: InputFn, checkpoint: CheckpointReader | None) -> evaluation.InferenceJob:
+        source = local_source(input_fn, mode, self._params, self._config)
+        return evaluation.InferenceJob(
+            self._model_fn, self._params, self._config, mode, source, checkpoint, self._warm_start, self._seed
         )
 
     def _reader(self) -> CheckpointReader:
@@ -488,6 +532,14 @@ class Estimator:
             return open_newest(self.model_dir, recover=True, opened=opened, report=report)
         checkpoint = self.latest_checkpoint()  # a subclass may have its own
         return None if checkpoint is None else CheckpointReader(checkpoint)
+
+    def _stopped(self) -> errors.TrainingStoppedError:
+        """What to raise when training was asked to stop, and did."""
+        number, newest = requesting_signal(), self._newest(report=False)
+        asked = "a request" if number is None else number.name
+        saved = "no checkpoint was saved" if newest is None else f"the checkpoint {newest.path} is saved"
+        message = f"training was stopped by {asked}: {saved}. Run the same program again to go on"
+        return errors.TrainingStoppedError(message, number)
 
     def _call(
         self, steps: int | None, max_steps: int | None, input_fn: InputFn, start: CheckpointReader | None

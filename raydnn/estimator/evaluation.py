@@ -1,51 +1,81 @@
 """Evaluating and predicting, in this process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from raydnn import storage
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
-from raydnn.estimator.streams import open_local_stream
+from raydnn.estimator.run_config import RunConfig
+from raydnn.estimator.streams import make_reader, resolve_source, unit_map
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
 from raydnn.inputs.batch import Batch
-from raydnn.inputs.stream import InputStream
+from raydnn.inputs.input_fn import Input
+from raydnn.inputs.plan import Cursor
+from raydnn.inputs.stream import InputStream, Reader, open_stream
 from raydnn.model.metrics import Metrics, NamedMetrics
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.train.checkpoint import CheckpointReader
 from raydnn.train.hooks.session_run_hook import GLOBAL_STEP, LOSS, SessionRunHook
 from raydnn.train.loop import LoopSession, finish, normal_end, start
 
-InputFn = Callable[..., Any]
 
+@dataclass(frozen=True, eq=False)
+class InferenceJob:
+    """A model to evaluate or to predict with, and its input; can be sent to another process if the input can.
 
-def open_model(
-    model_fn: ModelFn,
-    params: Mapping[str, Any],
-    config: Any,
-    mode: str,
-    input_fn: InputFn,
-    checkpoint: CheckpointReader | None,
-    warm_start_from: WarmStartSettings | None,
-    seed: int,
-) -> tuple[Model, InputStream]:
-    """A model with the values of a checkpoint, or else of a warm start, and its input.
-
-    Returns:
-        The model and the opened stream, which the caller closes.
+    Attributes:
+        model_fn, params, config: what the model is made of.
+        mode: EVAL or PREDICT.
+        source: the input, as `local_source` gives it.
+        checkpoint: gives the values of its variables; None takes those of the warm start, or the initial ones.
+        warm_start: of the estimator, or None.
+        seed: of initial values.
     """
-    stream = open_local_stream(model_fn, input_fn, mode, params, config)
-    try:
-        model = restored_model(Model(model_fn, params, config, mode, seed), stream.empty, checkpoint, warm_start_from)
-    except BaseException:
-        stream.close()
-        raise
-    return model, stream
+
+    model_fn: ModelFn
+    params: Mapping[str, Any]
+    config: RunConfig
+    mode: str
+    source: Input
+    checkpoint: CheckpointReader | None
+    warm_start: WarmStartSettings | None
+    seed: int
+
+    def reader(self, device: str = "cpu") -> Reader:
+        """How rows become batches of the model, on a device."""
+        return make_reader(self.model_fn, self.mode, device=device)
+
+    def model(self, device: str = "cpu") -> Model:
+        """The model on a device, not built yet."""
+        return Model(self.model_fn, self.params, self.config, self.mode, self.seed, device=device)
+
+    def open(self, device: str = "cpu", cursor: Cursor | None = None) -> tuple[Model, InputStream]:
+        """The model with its values, and its input.
+
+        Args:
+            device: where both go.
+            cursor: where a data set begins; None is its start.
+
+        Returns:
+            The model and the opened stream, which the caller closes.
+        """
+        reader = self.reader(device)
+        source = resolve_source(self.source, reader.preparer)
+        stream = open_stream(source, reader, unit_map(self.config.input_engine, source), cursor=cursor)
+        try:
+            model = restored_model(self.model(device), stream.empty, self.checkpoint, self.warm_start)
+        except BaseException:
+            stream.close()
+            raise
+        return model, stream
 
 
 def restored_model(
@@ -69,8 +99,23 @@ def restored_model(
     return model
 
 
+@dataclass(frozen=True, eq=False)
+class EvaluatedBatches:
+    """What consecutive batches gave.
+
+    Attributes:
+        losses: of the batches, in their order.
+        sums: of the metrics of all of them; see `Metrics`.
+        global_step: of the model.
+    """
+
+    losses: list[float]
+    sums: dict[str, Tensor]
+    global_step: int
+
+
 def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequence[SessionRunHook]) -> dict[str, Any]:
-    """The metrics of a model over its input.
+    """The metrics of a model over its input, in this process.
 
     Args:
         model: in EVAL mode.
@@ -79,40 +124,70 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
         hooks: called around each batch, before those of the model function.
 
     Returns:
-        Metrics by name, float32, among them `loss`, and `global_step`, int64.
+        As of `merged`.
     """
-    losses: list[float] = []
     try:
         built = model.run(stream.empty)
-        total = _metrics(built)
+        metrics = metrics_of(built)
     except BaseException:
         stream.close()
         raise
-    total.sums.clear()
+    return merged(metrics, [evaluate_batches(model, stream, steps, [*hooks, *built.evaluation_hooks])])
+
+
+def evaluate_batches(
+    model: Model, stream: InputStream, steps: int | None, hooks: Sequence[SessionRunHook]
+) -> EvaluatedBatches:
+    """What the batches of a stream give.
+
+    Args:
+        model: in EVAL mode.
+        stream: its input; closed at the end.
+        steps: how many batches at most; None is all.
+        hooks: called around each batch.
+    """
+    losses: list[float] = []
+    total = NamedMetrics({})
 
     def step(batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
         spec = model.run(batch, feeds)
         assert spec.loss is not None
         losses.append(float(spec.loss))
-        total.merge(_metrics(spec))
+        total.merge(metrics_of(spec))
         return {LOSS: np.float32(losses[-1])} | model.fetch(fetches - {LOSS}, spec.predictions)
 
-    all_hooks = [*hooks, *built.evaluation_hooks]
     session = LoopSession(model, step)
     try:
         with normal_end():
-            start(session, all_hooks)
+            start(session, hooks)
             for batch in _until_stop(islice(stream.batches, steps), session):
-                session.run_step(batch, all_hooks)
+                session.run_step(batch, hooks)
     finally:
         stream.close()
-    finish(session, all_hooks)
-    metrics = dict(total.result())
-    metrics.setdefault("loss", np.float32(np.mean(losses) if losses else 0.0))
-    return {**metrics, "global_step": np.int64(model.global_step)}
+    finish(session, hooks)
+    return EvaluatedBatches(losses, total.sums, model.global_step)
 
 
-def _metrics(spec: EstimatorSpec) -> Metrics:
+def merged(metrics: Metrics, parts: Sequence[EvaluatedBatches]) -> dict[str, Any]:
+    """The result of an evaluation.
+
+    Args:
+        metrics: of any batch; knows how metrics are made of sums.
+        parts: what all batches gave, in their order; one at least.
+
+    Returns:
+        Metrics by name, float32, among them `loss`, and `global_step`, int64.
+    """
+    metrics.sums.clear()
+    for part in parts:
+        metrics.add_sums(part.sums)
+    losses = [loss for part in parts for loss in part.losses]
+    values = dict(metrics.result())
+    values.setdefault("loss", np.float32(np.mean(losses) if losses else 0.0))
+    return {**values, "global_step": np.int64(parts[0].global_step)}
+
+
+def metrics_of(spec: EstimatorSpec) -> Metrics:
     """The metrics of one batch.
 
     Raises:

@@ -33,6 +33,7 @@ from raydnn.train.optimizers.slots import Slots
 from raydnn.train.optimizers.torch_optimizer import TorchSlots, make_slots
 from raydnn.train.replicas import Replicas, SingleReplica
 from raydnn.train.run_context import Call, ModelContext, surroundings
+from raydnn.train.step_times import ALL_REDUCE, BACKWARD, FORWARD, OPTIMIZER, StepTimes
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Model:
         seed: of initial values and dropout.
         replicas: the group that this replica trains in.
         device: where the variables live.
+        times: takes the times of the parts of training steps.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Model:
         seed: int,
         replicas: Replicas | None = None,
         device: str = "cpu",
+        times: StepTimes | None = None,
     ) -> None:
         self._replicas = replicas or SingleReplica()
+        self._times = times or StepTimes()
         self._store = VariableStore()
         self._context = ModelContext(self._store, mode == ModeKeys.TRAIN, self._replicas, seed, torch.device(device))
         self._step = _Step(self._store, model_fn, params, config, mode)
@@ -126,7 +130,8 @@ class Model:
         call = Call(feeds or {}, batch.first_row)
         if SUMMARY in fetches:
             call.scalars, call.histograms = {}, {}
-        spec = self._call(batch, call)
+        with self._times.part(FORWARD):
+            spec = self._call(batch, call)
         assert spec.loss is not None
         assert spec.train_op is not None
         assert self._slots is not None
@@ -134,18 +139,27 @@ class Model:
         if batch.num_rows == 0 and self._is_own:
             # An average over no rows is NaN, which would spoil the loss of the replicas that have some.
             loss = torch.nan_to_num(loss, nan=0.0)
-        loss.backward()
+        with self._times.part(BACKWARD):
+            loss.backward()
+        self._times.move(self._replicas.waited_for_gradients(), BACKWARD, ALL_REDUCE)
         weight = torch.zeros(()) if spec.example_weight is None else spec.example_weight
         with torch.no_grad():
             own_loss = torch.nan_to_num(spec.loss, nan=0.0) if batch.num_rows == 0 else spec.loss
-            total_loss, total_weight = self._replicas.all_sum(torch.stack([own_loss, weight.to(own_loss)])).tolist()
-        self._slots.apply(spec.train_op.optimizer, self.global_step, self._replicas)
+            total_loss, total_weight = self._totals(own_loss, weight)
+        with self._times.part(OPTIMIZER):
+            self._slots.apply(spec.train_op.optimizer, self.global_step, self._replicas)
         self._context.global_step += 1
         shown = np.float32(total_loss)
         known: dict[str, Any] = {LOSS: shown, f"{LOSS}:0": shown, ROWS: batch.global_rows}
         if SUMMARY in fetches:
             known[SUMMARY] = _summary(total_loss, total_weight if spec.example_weight is not None else None, call)
         return known | self.fetch(fetches - set(known), spec.predictions)
+
+    def _totals(self, *values: Tensor) -> list[float]:
+        """The sums of scalars over the replicas."""
+        if self._replicas.size == 1:
+            return [float(value) for value in values]
+        return self._replicas.all_sum(torch.stack([value.to(values[0]) for value in values])).tolist()
 
     def run(self, batch: Batch, feeds: Mapping[str, Any] | None = None) -> EstimatorSpec:
         """What the model function makes of one batch, without an update."""

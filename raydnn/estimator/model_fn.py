@@ -115,12 +115,14 @@ class DNNModelFn:
             features: batch of this function's encoder, labels and weights included.
             labels: not used.
             mode: a value of `ModeKeys`.
-            config: its num_ps_replicas decides which tables are cut into slices.
+            config: its num_ps_replicas decides which tables are cut into slices, its compute_dtype how training
+                multiplies matrices.
         """
         context = current_context()
         network = get_module("dnn", lambda: self._build(mode, config))
         activations: dict[str, Tensor] | None = None if current_call().histograms is None else {}
-        logits = network(features, context.dropout(), activations)
+        compute_dtype = config.compute_dtype if context.is_training else "float32"
+        logits = network(features, context.dropout(), activations, compute_dtype)
         _summarize(activations or {})
         predictions = _LazyPredictions(self.head, logits)
         # As in TensorFlow, where a bad optimizer is refused also by evaluate and predict.

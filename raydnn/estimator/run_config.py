@@ -16,6 +16,7 @@ from raydnn.tracking.settings import MLflowSettings
 logger = logging.getLogger(__name__)
 
 DEFAULT_SAVE_CHECKPOINTS_SECS = 600
+COMPUTE_DTYPES = ("float32", "bfloat16")
 _UNSET: Any = object()
 
 
@@ -53,6 +54,12 @@ class RunConfig:
         worker_timeout_secs: how long workers wait for each other in a step before they take one for hanging, which
             counts as a failure. It must be longer than the longest time that one worker keeps the others waiting: with
             a checkpoint, a hook, or its first batch.
+        num_evaluators: to how many Ray actors, with one CPU each (and one GPU with use_gpu), `Estimator.evaluate` deals
+            the batches of a data set; None or 1 evaluates in the process that calls it. The process that evaluates
+            beside workers in `train_and_evaluate` does so by itself, as it takes no CPUs from them.
+        compute_dtype: 'float32', or 'bfloat16' to multiply matrices of a DNNClassifier's hidden layers in bfloat16 while
+            it trains, which processors with such units do several times faster. Weights, slots, embeddings, batch
+            normalisation and the loss stay float32, and so does all of evaluation, prediction and export.
         storage: where Ray Train keeps its own state while it runs; None is a folder in model_dir.
         tracking: 'mlflow' or MLflowSettings to track the run with MLflow; None for TensorBoard alone.
         input_engine: what reads and encodes ahead: 'inline', 'thread', 'ray_tasks' or 'ray_data'; 'auto' takes tasks
@@ -90,6 +97,8 @@ class RunConfig:
     resources_per_worker: Mapping[str, float] | None = field(default=None, kw_only=True)
     max_failures: int = field(default=0, kw_only=True)
     worker_timeout_secs: float = field(default=300, kw_only=True)
+    num_evaluators: int | None = field(default=None, kw_only=True)
+    compute_dtype: str = field(default="float32", kw_only=True)
     storage: str | None = field(default=None, kw_only=True)
     tracking: str | MLflowSettings | None = field(default=None, kw_only=True)
     input_engine: Engine | str = field(default="auto", kw_only=True)
@@ -261,6 +270,11 @@ def _check(config: RunConfig) -> None:
         if value is not None and value < least:
             raise ValueError(f"{name} must be {least} or more; got {value}")
     _check_workers(config)
+    evaluators = config.num_evaluators
+    if evaluators is not None and (not isinstance(evaluators, int) or evaluators < 1):
+        raise ValueError(
+            f"num_evaluators must be 1 or more, or None to evaluate in the process that asks for it; got {evaluators!r}"
+        )
     if config.keep_checkpoint_every_n_hours is None:
         raise ValueError("keep_checkpoint_every_n_hours must be a positive number; got None")
     positive = (
@@ -287,6 +301,8 @@ def _check(config: RunConfig) -> None:
         raise ValueError(f"protocol must be None, 'grpc' or 'grpc+verbs'; got {config.protocol!r}")
     if config.tracking is not None and not isinstance(config.tracking, MLflowSettings):
         raise ValueError(f"tracking must be 'mlflow', MLflowSettings or None; got {config.tracking!r}")
+    if config.compute_dtype not in COMPUTE_DTYPES:
+        raise ValueError(f"compute_dtype must be one of {', '.join(COMPUTE_DTYPES)}; got {config.compute_dtype!r}")
     if not isinstance(config.recover, bool):
         raise ValueError(f"recover must be True or False; got {config.recover!r}")
     engines = ("auto", *get_args(Engine))

@@ -12,8 +12,8 @@ from raydnn.inputs.batch import ToTensors
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.input_fn import GivenBatches, Input, InputContext, call_input_fn
 from raydnn.inputs.prepare import EncodingPreparer, Preparer, RawPreparer
-from raydnn.inputs.stream import InputStream, Reader, UnitMap, local_engine, open_stream
-from raydnn.model.batch import EncodedBatch
+from raydnn.inputs.stream import Reader, UnitMap, local_engine
+from raydnn.model.batch import AheadWork, EncodedBatch
 from raydnn.train.feature_batch import FeatureBatchMaker
 
 logger = logging.getLogger(__name__)
@@ -36,12 +36,12 @@ def make_reader(model_fn: Any, mode: str, rank: int = 0, num_ranks: int = 1, dev
         to_tensors: ToTensors = FeatureBatchMaker(device)
     else:
         preparer = EncodingPreparer(encoder_of(mode))
-        to_tensors = partial(_encoded_tensors, device=device)
+        to_tensors = partial(_encoded_tensors, device=device, ahead=AheadWork())
     return Reader(preparer, to_tensors, rank, num_ranks)
 
 
 def resolve_source(source: Input, preparer: Preparer) -> Input:
-    """A source whose rows can be read here: those of a Ray Dataset are encoded by Ray Data first.
+    """A source whose rows can be read here: those of a Ray Dataset are encoded by Ray Data, now or as they stream.
 
     Args:
         source: what the input_fn returned.
@@ -49,7 +49,7 @@ def resolve_source(source: Input, preparer: Preparer) -> Input:
     """
     if isinstance(source, Dataset) and isinstance(source.source, RayDatasetSource):
         module = import_module("raydnn.distributed.data")
-        return cast("Dataset", module.encode_dataset(source, preparer))
+        return cast("Dataset", module.open_dataset(source, preparer))
     return source
 
 
@@ -61,7 +61,7 @@ def unit_map(engine: str, source: Input, is_in_worker: bool = False) -> UnitMap:
         source: the input.
         is_in_worker: whether this process is a Ray worker; a local run starts no Ray unasked.
     """
-    is_stored = isinstance(source, Dataset) and source.fragments.is_stored
+    is_stored = isinstance(source, Dataset) and source.rows.is_stored
     if engine == "auto" and is_in_worker and is_stored:
         tasks = import_module("raydnn.distributed.tasks")
         engine = "ray_tasks" if tasks.free_cpus() >= CPUS_FOR_TASKS else "thread"
@@ -72,22 +72,18 @@ def unit_map(engine: str, source: Input, is_in_worker: bool = False) -> UnitMap:
     return local_engine(engine)
 
 
-def open_local_stream(
-    model_fn: Any, input_fn: Callable[..., Any], mode: str, params: Mapping[str, Any], config: Any
-) -> InputStream:
-    """The whole input of evaluate or predict, in this process."""
-    reader = make_reader(model_fn, mode)
+def local_source(input_fn: Callable[..., Any], mode: str, params: Mapping[str, Any], config: Any) -> Input:
+    """The whole input of evaluate or predict."""
     source = call_input_fn(input_fn, mode, params, config, InputContext())
     if isinstance(source, Dataset):
         source = replace(source.with_seed(config.tf_random_seed or 0), reads_label=mode != ModeKeys.PREDICT)
-    source = resolve_source(source, reader.preparer)
     if mode == ModeKeys.PREDICT and isinstance(source, GivenBatches) and source.is_endless:
         logger.warning(
             "The input_fn of predict returned one batch of arrays, as in TensorFlow: it is predicted again and again. "
             "Return a data set of raydnn.inputs or a list of batches to stop at its end"
         )
-    return open_stream(source, reader, unit_map(config.input_engine, source))
+    return source
 
 
-def _encoded_tensors(rows: Any, device: str) -> tuple[EncodedBatch, None]:
-    return EncodedBatch.from_arrow(rows, device), None
+def _encoded_tensors(rows: Any, device: str, ahead: AheadWork) -> tuple[EncodedBatch, None]:
+    return EncodedBatch.from_arrow(rows, device, ahead), None

@@ -11,6 +11,7 @@ from raydnn.estimator.specs import EvalSpec, TrainSpec
 from raydnn.estimator.tf_config import EVALUATOR
 from raydnn.train.hooks import CheckpointSaverListener
 from raydnn.train.hooks.session_run_hook import Session
+from raydnn.train.stopping import is_stop_requested
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,9 @@ def train_and_evaluate(
     With `RunConfig(num_workers=...)` a process of the cluster evaluates the newest checkpoints while the workers go on,
     the one of the start included, as TensorFlow's evaluator does: the first after start_delay_secs, the next after
     throttle_secs, and the last one at once when training has ended, if it was not yet. It takes a CPU of its own if the
-    cluster has one to spare. If it dies, it is started again with a warning, three times at most. What an input_fn or
-    an exporter raises there is logged at once and raised when training has ended, which is not disturbed.
+    cluster has one to spare, and evaluates by itself, without `num_evaluators`. If it dies, it is started again with a
+    warning, three times at most. What an input_fn or an exporter raises there is logged at once and raised when
+    training has ended, which is not disturbed.
 
     Where TF_CONFIG makes this process the evaluator of a cluster, it evaluates the checkpoints that the chief's process
     saves, until max_steps are reached. A chief whose cluster lists an evaluator leaves evaluating to it, and starts no
@@ -48,6 +50,7 @@ def train_and_evaluate(
         TypeError: an argument of another type.
         ValueError: the estimator saves no checkpoints, or this process is a second evaluator.
         AbortedError: the process that evaluates beside the workers died again and again.
+        TrainingStoppedError: a signal asked it to stop; see `raydnn.train.stop_on_signals`.
     """
     for value, kind in ((estimator, Estimator), (train_spec, TrainSpec), (eval_spec, EvalSpec)):
         if not isinstance(value, kind):
@@ -56,7 +59,7 @@ def train_and_evaluate(
     if config.task_type == EVALUATOR:
         if config.task_id > 0:
             raise ValueError(f"TF_CONFIG makes this process evaluator {config.task_id}; there is one alone: give 0")
-        return evaluate_continuously(estimator, eval_spec, train_spec.max_steps)
+        return evaluate_continuously(estimator, eval_spec, train_spec.max_steps, is_stop_requested)
     if not config.is_chief:
         logger.info("Nothing to do for %s %d: the chief's process does all", config.task_type, config.task_id)
         return None, None
@@ -105,6 +108,8 @@ class _EvaluationListener(CheckpointSaverListener):
             # The state before training has been evaluated before, or is no model yet.
             self._is_first_save = False
             return
+        if is_stop_requested():
+            return
         is_due = self._last_start is None or time.monotonic() - self._last_start >= self._throttle_secs
         if is_due:
             self._evaluate(global_step_value)
@@ -112,7 +117,7 @@ class _EvaluationListener(CheckpointSaverListener):
             logger.info("No evaluation at step %d: throttle_secs have not passed", global_step_value)
 
     def end(self, session: Session, global_step_value: int) -> None:
-        if global_step_value != self._evaluated_step:
+        if global_step_value != self._evaluated_step and not is_stop_requested():
             self._evaluate(global_step_value)
 
     def _evaluate(self, step: int) -> None:

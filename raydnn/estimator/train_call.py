@@ -61,8 +61,8 @@ class TrainCall:
         if step <= self.start_step or position is None or not isinstance(source, Dataset):
             return None
         cursor = Cursor.from_json(position)
-        data, plan = source.fragments.fingerprint, source.with_seed(self.seed).plan.fingerprint
-        return cursor if (position["data"], cursor.fingerprint) == (data, plan) else None
+        data, order = source.rows.fingerprint, source.with_seed(self.seed).order.fingerprint
+        return cursor if (position["data"], cursor.fingerprint) == (data, order) else None
 
 
 def call_to_make(

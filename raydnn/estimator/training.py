@@ -1,7 +1,7 @@
 """One call of `Estimator.train`, as a value that can be sent to workers and run there."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,8 @@ from raydnn.train.hooks.progress import ProgressHook, ProgressSink
 from raydnn.train.hooks.session_run_hook import Session
 from raydnn.train.loop import LoopSession, train_loop
 from raydnn.train.replicas import Replicas
+from raydnn.train.step_times import StepTimes, TimedReplicas, described
+from raydnn.train.stopping import StopOnRequestHook, is_stop_requested
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +77,22 @@ class TrainJob:
         known = [steps for steps in (from_input, from_limit) if steps is not None]
         return min(known) if known else None
 
-    def run(self, replicas: Replicas, sink: ProgressSink | None) -> None:
+    def run(
+        self,
+        replicas: Replicas,
+        sink: ProgressSink | None,
+        is_stop_requested: Callable[[], bool] = is_stop_requested,
+    ) -> None:
         """Train on one replica; all replicas of the group call it.
 
         Args:
             replicas: the group.
             sink: takes reports of progress, on the chief.
+            is_stop_requested: whether training is to stop after the current step; the chief asks after each.
         """
+        times = StepTimes()
+        if replicas.size > 1:
+            replicas = TimedReplicas(replicas, times)
         config = self._role(replicas)
         device = "cuda" if self.config.use_gpu else "cpu"
         reader = make_reader(self.model_fn, ModeKeys.TRAIN, replicas.rank, replicas.size, device)
@@ -105,9 +116,9 @@ class TrainJob:
                 if is_chief:
                     tell_where_input_goes_on(self.model_dir, self.call, restored.global_step, cursor)
             engine = unit_map(self.config.input_engine, source, self.config.num_workers is not None)
-            stream = open_stream(source, reader, engine, is_own_shard, cursor)
+            stream = open_stream(source, reader, engine, is_own_shard, cursor, must_have_batches=not is_own_shard)
             stack.callback(stream.close)
-            model = Model(self.model_fn, self.params, config, ModeKeys.TRAIN, self.call.seed, replicas, device)
+            model = Model(self.model_fn, self.params, config, ModeKeys.TRAIN, self.call.seed, replicas, device, times)
             spec = model.build(stream.empty)
             if restored is not None:
                 model.restore(restored)
@@ -121,12 +132,16 @@ class TrainJob:
                 tidy_up(self.model_dir, restored)
                 writer = stack.enter_context(EventFileWriter(self.model_dir))
                 chief_hooks = [*self._saver_hooks(spec), *spec.training_chief_hooks]
+                chief_hooks.append(StopOnRequestHook(is_stop_requested))
                 chief_hooks += self._reporting_hooks(writer, sink, stack)
             hooks = [*chief_hooks, *self._hooks(), *spec.training_hooks]
             if not is_chief:
                 # Only the chief saves checkpoints.
                 hooks = [hook for hook in hooks if not isinstance(hook, CheckpointSaverHook)]
-            train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint)
+            first_step = model.global_step
+            train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint, times)
+            if is_chief and model.global_step > first_step:
+                logger.info("%s", described(times.seconds, model.global_step - first_step))
 
     def _role(self, replicas: Replicas) -> RunConfig:
         """The settings as this replica's model function sees them."""

@@ -13,6 +13,7 @@ from raydnn.inputs.arrays import features_to_arrow, labels_to_arrow
 from raydnn.inputs.fragments import Fragments, ParquetFragments, TableFragments
 from raydnn.inputs.plan import Plan
 from raydnn.inputs.tfrecord import TFRecordFragments
+from raydnn.inputs.windows import WindowPlan, Windows
 
 if TYPE_CHECKING:
     import pandas
@@ -26,9 +27,15 @@ LABEL_COLUMN = "__label__"
 
 @dataclass(frozen=True)
 class RayDatasetSource:
-    """A Ray Dataset that still has to be turned into fragments."""
+    """A Ray Dataset that still has to be turned into fragments or windows.
+
+    Attributes:
+        dataset: the rows.
+        streaming: see `from_ray`.
+    """
 
     dataset: "ray.data.Dataset"
+    streaming: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +53,7 @@ class Dataset:
         reads_label: False for prediction, where the label column may be missing and is no feature either.
     """
 
-    source: Fragments | RayDatasetSource
+    source: Fragments | Windows | RayDatasetSource
     label: str | None = None
     batch_size: int = 128
     num_epochs: int | None = 1
@@ -83,45 +90,72 @@ class Dataset:
         return rows, labels
 
     @property
-    def fragments(self) -> Fragments:
-        """The pieces to read.
+    def rows(self) -> Fragments | Windows:
+        """The rows, to be read.
 
         Raises:
-            TypeError: the rows are those of a Ray Dataset that was not encoded yet.
+            TypeError: they are those of a Ray Dataset that was not opened yet.
         """
         if isinstance(self.source, RayDatasetSource):
-            raise TypeError("this Ray Dataset must be encoded before its rows can be read")
+            raise TypeError("this Ray Dataset must be opened before its rows can be read")
         return self.source
+
+    @property
+    def fragments(self) -> Fragments:
+        """The pieces to read, of a data set that is not streamed."""
+        assert not isinstance(self.rows, Windows)
+        return self.rows
+
+    @property
+    def windows(self) -> Windows | None:
+        """The rows of a data set that is streamed, else None."""
+        return self.source if isinstance(self.source, Windows) else None
 
     @cached_property
     def plan(self) -> Plan:
-        """The order of the rows."""
+        """The order of the rows of a data set that is not streamed."""
         rows, seed = self.fragments.rows, self.seed or 0
         return Plan(rows, self.batch_size, self.shuffle, seed, self.drop_remainder)
+
+    @property
+    def window_plan(self) -> WindowPlan:
+        """The order of the rows of a data set that is streamed."""
+        return WindowPlan(self.batch_size, self.shuffle, self.seed or 0, self.drop_remainder)
+
+    @property
+    def order(self) -> Plan | WindowPlan:
+        """The order of the rows."""
+        return self.plan if self.windows is None else self.window_plan
 
     def with_seed(self, seed: int) -> "Dataset":
         """The data set with a seed where it has none."""
         return self if self.seed is not None else replace(self, seed=seed)
 
     def check_has_batches(self) -> None:
-        """Refuse a data set that would train nothing.
+        """Refuse a data set that is known to train nothing; whether a streamed one does shows when it is read.
 
         Raises:
             ValueError: it has no rows, or too few for one batch with drop_remainder.
         """
-        if self.plan.batches_per_epoch:
-            return
-        if not self.plan.num_rows:
-            raise ValueError("the data set of the input_fn has no rows: check its files and filters")
-        raise ValueError(
-            f"the data set of the input_fn has {self.plan.num_rows} rows, fewer than its batch_size "
-            f"{self.batch_size}, and drop_remainder leaves them out"
+        if self.order.batches_per_epoch == 0:
+            raise self.no_batch(self.plan.num_rows)
+
+    def no_batch(self, num_rows: int) -> ValueError:
+        """The error to raise where training finds no batch in so many rows."""
+        if not num_rows:
+            return ValueError("the data set of the input_fn has no rows: check its files and filters")
+        return ValueError(
+            f"the data set of the input_fn has {num_rows} rows, fewer than its batch_size {self.batch_size}, and "
+            "drop_remainder leaves them out"
         )
 
     @property
     def num_batches(self) -> int | None:
-        """Global batches in all epochs, None without end."""
-        return None if self.num_epochs is None else self.num_epochs * self.plan.batches_per_epoch
+        """Global batches in all epochs; None without end, and where that is not known."""
+        if self.num_epochs is None or isinstance(self.source, RayDatasetSource):
+            return None
+        of_epoch = self.order.batches_per_epoch
+        return None if of_epoch is None else self.num_epochs * of_epoch
 
 
 def _dataset(
@@ -297,17 +331,26 @@ def from_ray(
     shuffle: bool = False,
     seed: int | None = None,
     drop_remainder: bool = False,
+    streaming: bool | None = None,
 ) -> Dataset:
-    """Rows of a Ray Dataset, encoded by Ray Data and kept in the object store.
+    """Rows of a Ray Dataset, encoded by Ray Data: once, and kept in the object store, or anew in each epoch.
+
+    A streamed data set may be of any size: no more than a few windows of 65,536 rows wait for the workers. It is
+    executed again in each epoch, and when training goes on after an interruption, which then leaves out the rows that
+    were used; so it must give the same rows in the same order each time. `shuffle` mixes the rows of a window only, not
+    those of distant places. Beside the workers at least one CPU must be free for it. Kept rows cost one execution, are
+    mixed from eight places, and may take as much as object store and disk hold.
 
     Args:
         dataset: one column per feature, and the label's.
         label, batch_size, num_epochs, shuffle, seed, drop_remainder: see `from_arrow`.
+        streaming: True streams in every epoch; False keeps the encoded rows; None streams what is known to have at
+            least 30 % of the size of the cluster's object store, without executing it.
 
     Raises:
         ValueError: a bad batch_size or num_epochs.
     """
-    return _dataset(RayDatasetSource(dataset), label, batch_size, num_epochs, shuffle, seed, drop_remainder)
+    return _dataset(RayDatasetSource(dataset, streaming), label, batch_size, num_epochs, shuffle, seed, drop_remainder)
 
 
 def check_label(label: str | None, names: Sequence[str]) -> None:

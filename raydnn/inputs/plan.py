@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Cursor", "EpochPlan", "Piece", "Plan", "Take", "Unit"]
+__all__ = ["Cursor", "EpochPlan", "Piece", "Plan", "Take", "Unit", "shuffled"]
 
 _Ints = npt.NDArray[np.int64]
 _Keys = npt.NDArray[np.uint64]
@@ -334,8 +334,7 @@ class EpochPlan:
         """
         if not self.plan.shuffle:
             return None
-        key = _key(self.plan.seed, self.epoch, _ROW_ORDER)
-        return _order_by_key(key, self._global_ids(unit))
+        return shuffled(self.plan.seed, self.epoch, self._global_ids(unit))
 
     def batches(self) -> Iterator[tuple[Take, ...]]:
         """Yield this rank's takes for batch `start_batch`, `start_batch` + 1, ..., each in slot order.
@@ -427,6 +426,20 @@ class _Layout:
             Unit(lane, tuple(map(Piece, fragment[begin:end], start[begin:end], stop[begin:end])))
             for lane, begin, end in spans
         )
+
+
+def shuffled(seed: int, epoch: int, global_ids: _Ints) -> _Ints:
+    """An order for rows that are read together, which depends on nothing but the arguments.
+
+    Args:
+        seed: of the shuffle, in [0, 2**64).
+        epoch: number of the epoch, from 0.
+        global_ids: place of each row in the whole data set.
+
+    Returns:
+        A permutation: row i of the shuffled rows is row `shuffled(...)[i]` of the given ones.
+    """
+    return _order_by_key(_key(seed, epoch, _ROW_ORDER), global_ids)
 
 
 def _check_int(name: str, value: int, low: int, high: int | None = None) -> None:

@@ -91,8 +91,7 @@ def planned_batches(
         return
     first = cursor or Cursor(0, 0, plan.fingerprint)
     plan.check(first)
-    epochs = count(first.epoch) if dataset.num_epochs is None else range(first.epoch, dataset.num_epochs)
-    for number in epochs:
+    for number in _epochs(dataset, first):
         start = first.batch if number == first.epoch else 0
         epoch = plan.epoch(number, rank=reader.rank, num_ranks=reader.num_ranks, start_batch=start)
         loader = UnitLoader(dataset, reader.preparer, epoch)
@@ -101,6 +100,49 @@ def planned_batches(
             first_row, _ = epoch.rank_rows(place)
             cursor = Cursor(number, place + 1, plan.fingerprint)
             yield reader.batch(rows, epoch.global_rows(place), first_row, cursor)
+
+
+def streamed_batches(
+    dataset: Dataset, reader: Reader, cursor: Cursor | None = None, must_have_batches: bool = False
+) -> Iterator[Batch]:
+    """The batches of a data set for one replica, from rows that stream by.
+
+    Args:
+        dataset: whose source is windows.
+        reader: of the replica.
+        cursor: where to begin; None is the start.
+        must_have_batches: whether to refuse a data set without a batch.
+
+    Yields:
+        One batch for each global batch, also where the replica's part of it is empty.
+
+    Raises:
+        ValueError: there is no batch where there must be one.
+    """
+    assert dataset.windows is not None
+    plan = dataset.window_plan
+    first = cursor or Cursor(0, 0, plan.fingerprint)
+    plan.check(first)
+    for number in _epochs(dataset, first):
+        start = first.batch if number == first.epoch else 0
+        first_window = start // plan.batches_per_window
+        num_rows = num_batches = 0
+        for window, read in enumerate(dataset.windows.read(number, first_window, plan.window_rows), first_window):
+            num_rows += read.num_rows
+            parts = plan.batches(number, window, read, reader.rank, reader.num_ranks)
+            for place, (rows, global_rows, first_row) in enumerate(parts, window * plan.batches_per_window):
+                num_batches += 1
+                if place >= start:
+                    yield reader.batch(rows, global_rows, first_row, Cursor(number, place + 1, plan.fingerprint))
+        if not start and not num_batches:
+            if must_have_batches:
+                raise dataset.no_batch(num_rows)
+            # An endless pass over no batch would never come back.
+            return
+
+
+def _epochs(dataset: Dataset, first: Cursor) -> Iterable[int]:
+    return count(first.epoch) if dataset.num_epochs is None else range(first.epoch, dataset.num_epochs)
 
 
 def _cut(epoch: EpochPlan, loaded: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
@@ -165,6 +207,7 @@ def open_stream(
     map_units: UnitMap = map_in_thread,
     is_own_shard: bool = False,
     cursor: Cursor | None = None,
+    must_have_batches: bool = False,
 ) -> InputStream:
     """Start reading.
 
@@ -174,9 +217,10 @@ def open_stream(
         map_units: engine that loads units of a data set ahead.
         is_own_shard: whether the input is meant for this replica alone.
         cursor: where a data set goes on; None is the start.
+        must_have_batches: whether to refuse a data set without a batch.
 
     Raises:
-        ValueError: the input is empty and only its data could have told the model's variables.
+        ValueError: the input is empty and only its data could have told the model's variables, or it must not be empty.
     """
     fingerprint = None
     if is_own_shard:
@@ -184,8 +228,13 @@ def open_stream(
     rows = reader.preparer.empty()
     empty = None if rows is None else reader.batch(rows, 0)
     if isinstance(source, Dataset):
-        made = planned_batches(source, reader, map_units, cursor)
-        fingerprint = source.fragments.fingerprint
+        if must_have_batches:
+            source.check_has_batches()
+        if source.windows is None:
+            made = planned_batches(source, reader, map_units, cursor)
+        else:
+            made = streamed_batches(source, reader, cursor, must_have_batches)
+        fingerprint = source.rows.fingerprint
     else:
         made = given_batches(source.items, reader)
     ahead = Prefetch(made, PREFETCHED_BATCHES)
@@ -198,8 +247,22 @@ def open_stream(
     if cursor is None or not isinstance(source, Dataset):
         raise ValueError("the input has no batch, and this model makes its variables from the first one")
     # It goes on at its very end: it has rows, which were all used before.
-    loader = UnitLoader(source, reader.preparer, source.plan.epoch(cursor.epoch))
-    return InputStream(ahead, reader.batch(loader.read(0, 0, 0), 0), fingerprint, ahead)
+    return InputStream(ahead, empty_batch(source, reader), fingerprint, ahead)
+
+
+def empty_batch(source: Dataset, reader: Reader) -> Batch:
+    """A batch without rows of a data set that has some; reads one fragment or window at most.
+
+    Args:
+        source: the data set.
+        reader: of the replica.
+    """
+    rows = reader.preparer.empty()
+    if rows is None and source.windows is None:
+        rows = UnitLoader(source, reader.preparer, source.plan.epoch(0)).read(0, 0, 0)
+    elif rows is None and source.windows is not None:
+        rows = next(source.windows.read(0, 0, source.window_plan.window_rows)).slice(0, 0)
+    return reader.batch(rows, 0)
 
 
 def local_engine(engine: str) -> UnitMap:

@@ -30,6 +30,8 @@ _BY_NAME: dict[str, Activation] = {
     "hard_sigmoid": lambda x: torch.clamp(0.2 * x + 0.5, 0.0, 1.0),
     "linear": lambda x: x,
 }
+ACTIVATION_NAMES = tuple(sorted(_BY_NAME))
+"""The names that `activation` knows."""
 
 
 def activation(function: Any) -> Activation:

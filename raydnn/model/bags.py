@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from raydnn.model.batch import RowIds
@@ -34,7 +33,7 @@ class TableUse:
 
 @dataclass(frozen=True, eq=False)
 class Bags:
-    """The ids of several columns as one list of bags, column after column; a bag is one row of one column.
+    """The ids of several columns as one list of bags: row after row, and in each row column after column.
 
     Attributes:
         ids: keys of rows, int64 [num_ids].
@@ -54,7 +53,7 @@ class Bags:
         uses: Sequence[TableUse],
         batch_ids: Sequence[RowIds],
         num_rows: int,
-        keys: Callable[[int, Tensor], Tensor],
+        keys: Callable[[Tensor, Tensor], Tensor],
         device: torch.device,
     ) -> "Bags":
         """The bags of some columns.
@@ -63,39 +62,116 @@ class Bags:
             uses: how the columns read their tables.
             batch_ids: `EncodedBatch.ids`.
             num_rows: rows of the batch.
-            keys: (table, its rows) -> keys that tell the rows of all tables apart; negative stays negative.
+            keys: (tables, their rows) -> keys that tell the rows of all tables apart; negative stays negative.
             device: of the tables.
         """
         columns = [batch_ids[use.ids] for use in uses]
-        ids = torch.cat([keys(use.table, column.values) for use, column in zip(uses, columns, strict=True)])
+        tables = torch.tensor([use.table for use in uses], device=device)
         is_single = all(column.offsets is None for column in columns)
         num_bags = len(uses) * num_rows
+        places = None
         if is_single:
             bag = torch.arange(num_bags, device=device)
         else:
-            counts = torch.cat([_counts(column, num_rows) for column in columns])
-            bag = torch.repeat_interleave(torch.arange(num_bags, device=device), counts)
+            counts = torch.stack([_counts(column, num_rows) for column in columns], dim=1)
+            places = _places(columns, counts)
+            bag = torch.repeat_interleave(torch.arange(num_bags, device=device), counts.flatten())
+        ids = _interleave([column.values.long() for column in columns], places)
+        ids = keys(tables[bag % len(uses)], ids)
         weights = None
         if any(column.weights is not None for column in columns):
-            weights = torch.cat([_weights(column) for column in columns])
+            weights = _interleave([_weights(column) for column in columns], places)
         combiners = torch.tensor([_COMBINER_POWER[use.combiner] for use in uses], device=device)
         keep = ids >= 0
         if weights is not None:
             keeps_all = torch.tensor([use.combiner == "sum" or not use.is_safe for use in uses], device=device)
-            keep &= (weights > 0) | keeps_all[bag // max(num_rows, 1)]
+            keep &= (weights > 0) | keeps_all[bag % len(uses)]
         if not bool(keep.all()):
             is_single = False
             ids, bag = ids[keep], bag[keep]
             weights = weights if weights is None else weights[keep]
         coefficients = weights
         if weights is not None or not is_single:
-            coefficients = _coefficients(bag, weights, combiners, num_bags, num_rows)
+            coefficients = _coefficients(bag, weights, combiners, num_rows)
         if is_single:
             return cls(ids, bag, bag, coefficients)
-        zero = torch.zeros((), dtype=torch.int64)
-        row_0 = torch.stack([keys(use.table, zero) if use.is_safe else zero - 1 for use in uses]).to(device)
-        ids, bag, coefficients = _fill_empty(ids, bag, coefficients, row_0.repeat_interleave(num_rows))
+        row_0 = keys(tables, torch.zeros_like(tables))
+        is_safe = torch.tensor([use.is_safe for use in uses], device=device)
+        fillers = torch.where(is_safe, row_0, -1).repeat(num_rows)
+        ids, bag, coefficients = _fill_empty(ids, bag, coefficients, fillers)
         return cls(ids, bag, torch.searchsorted(bag, torch.arange(num_bags, device=device)), coefficients)
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """The bags of a batch, ready to be looked up: all that can be known without the rows themselves.
+
+    Attributes:
+        keys: of the rows that are read, int64 [num_keys], different ones in ascending order.
+        inverse: which of them each id is, int64 [num_ids].
+        offsets: where each bag begins, int64 [num_bags].
+        coefficients: what each id is multiplied by, float32 [num_ids]; None is 1.
+        starts: where the ids of each key begin if ids are ordered by key, int64 [num_keys].
+        bags: which bag each id is in, in that order, int64 [num_ids].
+        ordered_coefficients: the coefficients in that order, or None.
+        is_single: whether each bag has one id.
+    """
+
+    keys: Tensor
+    inverse: Tensor
+    offsets: Tensor
+    coefficients: Tensor | None
+    starts: Tensor
+    bags: Tensor
+    ordered_coefficients: Tensor | None
+    is_single: bool
+
+    @classmethod
+    def of(cls, bags: Bags, num_keys: int) -> "Lookup":
+        """The lookup of some bags.
+
+        Args:
+            bags: of a batch.
+            num_keys: above all keys.
+        """
+        keys, inverse, order, starts = sorted_unique(bags.ids, num_keys)
+        coefficients, is_single = bags.coefficients, bags.bag is bags.offsets
+        # Where each id is a bag of its own, its bag is its place.
+        of_id = order if is_single else bags.bag.index_select(0, order)
+        ordered = None if coefficients is None else coefficients.index_select(0, order)
+        return cls(keys, inverse, bags.offsets, coefficients, starts, of_id, ordered, is_single)
+
+
+def _places(columns: Sequence[RowIds], counts: Tensor) -> list[Tensor]:
+    """Where the ids of each column go in the list of all.
+
+    Args:
+        columns: ragged or single.
+        counts: ids of each row in each column, int64 [rows, columns].
+
+    Returns:
+        For each column int64 [num_ids].
+    """
+    starts = (counts.flatten().cumsum(0) - counts.flatten()).view(counts.shape)
+    places = []
+    for column, start, count in zip(columns, starts.unbind(1), counts.unbind(1), strict=True):
+        before = count.cumsum(0) - count
+        shift = torch.repeat_interleave(start - before, count)
+        places.append(shift + torch.arange(len(column.values), device=shift.device))
+    return places
+
+
+def _interleave(columns: Sequence[Tensor], places: Sequence[Tensor] | None) -> Tensor:
+    """Values of columns row after row.
+
+    Args:
+        columns: [num_ids] each.
+        places: where they go; None where each has one value a row.
+    """
+    if places is None:
+        return torch.stack(list(columns), dim=1).flatten()
+    values = torch.cat(list(columns))
+    return torch.empty_like(values).index_copy_(0, torch.cat(list(places)), values)
 
 
 def _fill_empty(
@@ -134,23 +210,25 @@ def _weights(column: RowIds) -> Tensor:
     return torch.ones(len(column.values), device=column.values.device) if column.weights is None else column.weights
 
 
-def _coefficients(
-    bag: Tensor, weights: Tensor | None, combiners: Tensor, num_bags: int, num_rows: int
-) -> Tensor | None:
+def _coefficients(bag: Tensor, weights: Tensor | None, combiners: Tensor, num_rows: int) -> Tensor | None:
     """What each id is multiplied by before the sum over its bag, [num_ids]; None means 1 for all."""
     if weights is None and bool((combiners == 0).all()):
         return None
     weight = torch.ones(len(bag), device=bag.device) if weights is None else weights
-    power = combiners.repeat_interleave(num_rows)
-    totals = torch.zeros(num_bags, device=bag.device).index_add_(0, bag, weight)
-    squares = torch.zeros(num_bags, device=bag.device).index_add_(0, bag, weight * weight)
+    power = combiners.repeat(num_rows)
+    totals = torch.zeros(len(power), device=bag.device).index_add_(0, bag, weight)
+    squares = torch.zeros(len(power), device=bag.device).index_add_(0, bag, weight * weight)
     divisors = torch.where(power == 1, totals, squares.sqrt())
     divisors = torch.where(power == 0, torch.ones_like(divisors), divisors)
     return torch.where(divisors[bag] == 0, torch.zeros_like(weight), weight / divisors[bag])
 
 
-def sorted_unique(ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def sorted_unique(ids: Tensor, bound: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One sort that gives the unique ids and all that the backward pass needs.
+
+    Args:
+        ids: int64 [n].
+        bound: above all of them.
 
     Returns:
         unique: ids in ascending order, [u].
@@ -158,8 +236,8 @@ def sorted_unique(ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         order: the permutation that sorts the ids, [n].
         starts: where each unique id begins in that order, [u].
     """
-    narrow = ids.int() if ids.numel() and int(ids.max()) < 2**31 else ids
-    ordered, order = torch.sort(narrow, stable=True)
+    # Half the bytes sort in half the time.
+    ordered, order = torch.sort(ids.int() if bound <= 2**31 else ids, stable=True)
     is_first = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[1:], ordered[:-1], out=is_first[1:])
     starts = is_first.nonzero().squeeze(1)
@@ -183,29 +261,23 @@ class Pool(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        rows: Tensor,
-        inverse: Tensor,
-        order: Tensor,
-        starts: Tensor,
-        bag: Tensor,
-        offsets: Tensor,
-        coefficients: Tensor | None,
-    ) -> Tensor:
-        ctx.save_for_backward(order, starts, bag, coefficients)
-        if len(inverse) == 0:
-            return rows.new_zeros(len(offsets), rows.shape[1])
-        if coefficients is not None:
-            coefficients = coefficients.to(rows.dtype)
-        return F.embedding_bag(inverse, rows, offsets, mode="sum", per_sample_weights=coefficients)
+    def forward(ctx: Any, rows: Tensor, lookup: Lookup) -> Tensor:
+        ctx.lookup = lookup
+        if len(lookup.inverse) == 0:
+            return rows.new_zeros(len(lookup.offsets), rows.shape[1])
+        if lookup.is_single and lookup.coefficients is None:
+            return rows.index_select(0, lookup.inverse)
+        return _sum_by(lookup.inverse, rows, lookup.offsets, lookup.coefficients)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        order, starts, bag, coefficients = ctx.saved_tensors
-        (grad,) = grads
-        if len(order) == 0:
-            return grad.new_zeros(0, grad.shape[1]), *[None] * 6
-        ordered = None if coefficients is None else coefficients[order].to(grad.dtype)
-        by_row = F.embedding_bag(bag[order], grad.contiguous(), starts, mode="sum", per_sample_weights=ordered)
-        return by_row, *[None] * 6
+        (grad,), lookup = grads, ctx.lookup
+        if len(lookup.bags) == 0:
+            return grad.new_zeros(0, grad.shape[1]), None
+        return _sum_by(lookup.bags, grad.contiguous(), lookup.starts, lookup.ordered_coefficients), None
+
+
+def _sum_by(places: Tensor, rows: Tensor, offsets: Tensor, coefficients: Tensor | None) -> Tensor:
+    weights = None if coefficients is None else coefficients.to(rows.dtype)
+    # What F.embedding_bag does once it has checked its arguments; mode 0 is the sum.
+    return torch.embedding_bag(rows, places, offsets, False, 0, False, weights)[0]

@@ -1,7 +1,8 @@
 """An encoded batch as tensors: what the network, the heads and the metrics read."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from raydnn.feature_column.dtypes import is_list
 from raydnn.feature_column.encoder import DENSE, LABEL, WEIGHT
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,7 @@ class EncodedBatch:
         ids: one entry per categorical column of the encoder.
         labels: float32 or int64 [rows], or None.
         weights: float32 [rows], or None.
+        ahead: work that is done with a batch where it is made.
     """
 
     num_rows: int
@@ -44,10 +48,32 @@ class EncodedBatch:
     ids: tuple[RowIds, ...]
     labels: Tensor | None
     weights: Tensor | None
+    ahead: "AheadWork" = field(default_factory=lambda: AheadWork())
+    _done: dict[int, Any] = field(default_factory=dict, init=False)
+
+    def once(self, owner: object, work: Callable[["EncodedBatch"], T]) -> T:
+        """What some work makes of this batch: done here for the first batch, and then where batches are made ahead.
+
+        Args:
+            owner: whose work it is; one each.
+            work: depends on nothing that training changes.
+        """
+        if id(owner) not in self._done:
+            self.ahead.learn(owner, work)
+            self._done[id(owner)] = work(self)
+        return self._done[id(owner)]
 
     @classmethod
-    def from_arrow(cls, batch: pa.RecordBatch, device: torch.device | str = "cpu") -> "EncodedBatch":
-        """The tensors of an encoded batch, copied once."""
+    def from_arrow(
+        cls, batch: pa.RecordBatch, device: torch.device | str = "cpu", ahead: "AheadWork | None" = None
+    ) -> "EncodedBatch":
+        """The tensors of an encoded batch, copied once.
+
+        Args:
+            batch: of the encoder.
+            device: where the tensors go.
+            ahead: work to be done with it at once.
+        """
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         dense = None
         if DENSE in columns:
@@ -56,13 +82,33 @@ class EncodedBatch:
         ids: list[RowIds] = []
         while (array := columns.get(f"ids/{len(ids)}")) is not None:
             ids.append(_row_ids(array, columns.get(f"weights/{len(ids)}"), device))
-        return cls(
+        made = cls(
             batch.num_rows,
             dense,
             tuple(ids),
             _tensor(columns[LABEL], device) if LABEL in columns else None,
             _tensor(columns[WEIGHT], device) if WEIGHT in columns else None,
+            ahead or AheadWork(),
         )
+        made.ahead.do(made)
+        return made
+
+
+class AheadWork:
+    """Work that a model has with the ids of each batch; learned from the first batch, done ahead for the next ones."""
+
+    def __init__(self) -> None:
+        self._work: dict[int, tuple[object, Callable[[EncodedBatch], Any]]] = {}
+
+    def learn(self, owner: object, work: Callable[[EncodedBatch], Any]) -> None:
+        """Do this with all batches that are made from now on."""
+        # The owner is kept, so that no other object gets its id.
+        self._work[id(owner)] = owner, work
+
+    def do(self, batch: EncodedBatch) -> None:
+        """Do all that was learned."""
+        for owner, work in list(self._work.values()):
+            batch.once(owner, work)
 
 
 def _row_ids(ids: pa.Array, weights: pa.Array | None, device: torch.device | str) -> RowIds:

@@ -7,7 +7,7 @@ not on the order or the place in which variables are made.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import erf, prod, sqrt
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -90,6 +90,10 @@ class RandomNormal(_Initializer):
         return torch.empty(tuple(shape)).normal_(self.mean, self.stddev, generator=generator)
 
 
+_WITHIN_TWO = erf(sqrt(2))
+"""How much of a normal distribution lies within two standard deviations of its mean."""
+
+
 @dataclass(frozen=True)
 class TruncatedNormal(_Initializer):
     """Normal, with values further than two standard deviations from the mean drawn again.
@@ -102,9 +106,9 @@ class TruncatedNormal(_Initializer):
     seed: int | None = None
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-        low, high = self.mean - 2 * self.stddev, self.mean + 2 * self.stddev
-        values = torch.empty(tuple(shape))
-        return torch.nn.init.trunc_normal_(values, self.mean, self.stddev, low, high, generator=generator)
+        # Through the inverse of the distribution function: several times faster than drawing again.
+        values = torch.empty(tuple(shape)).uniform_(-_WITHIN_TWO, _WITHIN_TWO, generator=generator)
+        return values.erfinv_().mul_(self.stddev * sqrt(2)).add_(self.mean)
 
 
 @dataclass(frozen=True)

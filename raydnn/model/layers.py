@@ -111,6 +111,8 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape as x, [..., units]."""
+        # What comes from matrices multiplied in bfloat16 has too few digits for statistics.
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         mean, variance = self.moving_mean, self.moving_variance
         if self.training:
             mean, variance = self._batch_statistics(x.flatten(0, -2))

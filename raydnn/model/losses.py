@@ -48,10 +48,10 @@ def reduce_loss(losses: Tensor, weights: Tensor | None, reduction: str, all_sum:
     Returns:
         Scalar.
     """
-    weight = torch.ones_like(losses) if weights is None else weights
-    share = (weight * losses).sum()
+    share = losses.sum() if weights is None else (weights * losses).sum()
     if reduction == Reduction.SUM:
         return share
+    weight = torch.ones_like(losses) if weights is None else weights
     if reduction == Reduction.MEAN:
         divisor = weight.sum()
     elif reduction == Reduction.SUM_OVER_BATCH_SIZE:

@@ -35,7 +35,11 @@ class Metrics(ABC):
 
     def merge(self, other: "Metrics") -> None:
         """Add the sums of another part of the data."""
-        for name, value in other.sums.items():
+        self.add_sums(other.sums)
+
+    def add_sums(self, sums: Mapping[str, Tensor]) -> None:
+        """Add the sums of another part of the data, by name."""
+        for name, value in sums.items():
             self.add(name, value)
 
     @abstractmethod

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raydnn.feature_column.columns import CategoricalWrapper
 from raydnn.feature_column.embedding import EmbeddingColumn, IndicatorColumn, SharedEmbeddingColumn
 from raydnn.feature_column.encoder import Encoder
 from raydnn.model.activations import Activation
-from raydnn.model.bags import TableUse
+from raydnn.model.bags import Lookup, TableUse
 from raydnn.model.batch import EncodedBatch, RowIds
 from raydnn.model.dropout import Dropout
 from raydnn.model.initializers import TruncatedNormal, initial_rows
@@ -57,6 +58,7 @@ class InputLayer(nn.Module):
         self._uses: list[list[TableUse]] = []
         columns = [column for column in encoder.columns if isinstance(column, EmbeddingColumn)]
         self._make_tables(columns, partitioner, exchange)
+        self._runs = self._neighbours()
         for group in self.groups:
             for place, table in enumerate(group.tables):
                 initial_rows(group.view(place), table.initializer, group.rows(place), seed=seed, name=table.name)
@@ -117,17 +119,45 @@ class InputLayer(nn.Module):
 
     def forward(self, batch: EncodedBatch) -> Tensor:
         """The input of the first hidden layer, float32 [rows, width]."""
-        parts: dict[str, Tensor] = {}
-        if batch.dense is not None:
-            for name, (start, width) in self._dense_places.items():
-                parts[name] = batch.dense.narrow(1, start, width)
-        for group, uses in zip(self.groups, self._uses, strict=True):
-            vectors = group.lookup(uses, batch.ids, batch.num_rows)
-            parts |= {use.column_name: vector for use, vector in zip(uses, vectors, strict=True)}
+        sources = [] if batch.dense is None else [batch.dense]
+        for group, uses, lookup in zip(self.groups, self._uses, batch.once(self, self._prepare), strict=True):
+            sources.append(group.read(lookup).view(batch.num_rows, len(uses) * group.dimension))
         for column in self._indicators:
             ids = batch.ids[self._id_places[column.name]]
-            parts[column.name] = count_ids(ids, batch.num_rows, column.width)
-        return torch.cat([parts[column.name] for column in self._columns], dim=1)
+            sources.append(count_ids(ids, batch.num_rows, column.width))
+        return torch.cat([sources[source].narrow(1, start, width) for source, start, width in self._runs], dim=1)
+
+    def _prepare(self, batch: EncodedBatch) -> list[Lookup]:
+        """The lookups of a batch, one for each group."""
+        return [
+            group.prepare(uses, batch.ids, batch.num_rows) for group, uses in zip(self.groups, self._uses, strict=True)
+        ]
+
+    def _neighbours(self) -> list[tuple[int, int, int]]:
+        """Columns that lie side by side both here and in what they come from.
+
+        Returns:
+            Runs of such columns: which source they come from, and their start and width in it.
+        """
+        place_of: dict[str, tuple[int, int]] = {}
+        num_sources = 0
+        if self._dense_places:
+            place_of |= {name: (0, start) for name, (start, _) in self._dense_places.items()}
+            num_sources = 1
+        for group, uses in zip(self.groups, self._uses, strict=True):
+            place_of |= {use.column_name: (num_sources, place * group.dimension) for place, use in enumerate(uses)}
+            num_sources += 1
+        for indicator in self._indicators:
+            place_of[indicator.name] = (num_sources, 0)
+            num_sources += 1
+        runs: list[tuple[int, int, int]] = []
+        for column in self._columns:
+            source, start = place_of[column.name]
+            if runs and runs[-1][0] == source and sum(runs[-1][1:]) == start:
+                runs[-1] = (source, runs[-1][1], runs[-1][2] + column.width)
+            else:
+                runs.append((source, start, column.width))
+        return runs
 
 
 class DNN(nn.Module):
@@ -164,7 +194,8 @@ class DNN(nn.Module):
         super().__init__()
         scope = "dnn/input_from_feature_columns/input_layer"
         self.input_layer = InputLayer(encoder, scope, seed, partitioner, exchange)
-        self._activation = activation
+        # In place, where nobody else sees the values: fresh memory costs more than the arithmetic.
+        self._activation = torch.relu_ if activation in (torch.relu, F.relu) else activation
         self._dropout = dropout
         self.hidden = nn.ModuleList()
         width = self.input_layer.width
@@ -185,6 +216,7 @@ class DNN(nn.Module):
         batch: EncodedBatch,
         dropout: Dropout = Dropout(0),  # noqa: B008 - a frozen value
         activations: dict[str, Tensor] | None = None,
+        compute_dtype: str = "float32",
     ) -> Tensor:
         """The logits.
 
@@ -192,21 +224,30 @@ class DNN(nn.Module):
             batch: of the encoder.
             dropout: of this step; only used in training.
             activations: if given, receives the output of each hidden layer and the logits by scope.
+            compute_dtype: in which matrices are multiplied, 'float32' or 'bfloat16'.
 
         Returns:
             float32 [rows, logits_dimension].
         """
         net = self.input_layer(batch)
+        if compute_dtype == "float32":
+            logits = self._tower(net, dropout, activations)
+        else:
+            with torch.autocast(net.device.type, getattr(torch, compute_dtype)):
+                logits = self._tower(net, dropout, activations).float()
+        if activations is not None:
+            activations[self.logits.scope] = logits.detach()
+        return logits
+
+    def _tower(self, net: Tensor, dropout: Dropout, activations: dict[str, Tensor] | None) -> Tensor:
         for place, layer in enumerate(self.hidden):
             net = self._activation(layer.dense(net))  # type: ignore[operator]
             if self.training and self._dropout is not None:
                 net = dropout(net, self._dropout, place)
             net = layer.normalize(net)  # type: ignore[operator]
             if activations is not None:
-                activations[layer.scope] = net.detach()  # type: ignore[index]
+                activations[layer.scope] = net.detach().float()  # type: ignore[index]
         logits: Tensor = self.logits(net)
-        if activations is not None:
-            activations[self.logits.scope] = logits.detach()
         return logits
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raydnn.model.bags import Bags, Pool, TableUse, clip_norm, sorted_unique
+from raydnn.model.bags import Bags, Lookup, Pool, TableUse, clip_norm, sorted_unique
 from raydnn.model.batch import RowIds
 from raydnn.model.rows import Rows
 
@@ -116,6 +116,7 @@ class TableGroup:
         for table in self.tables:
             self.first_rows.append(self.first_rows[-1] + -(-table.num_rows // self._size))
         self.weight = torch.empty(self.first_rows[-1], dimension)
+        self._first_rows = torch.tensor(self.first_rows)
         self._looked_up: list[tuple[Tensor, Tensor, _Route | None]] = []
 
     def rows(self, table: int) -> Rows:
@@ -126,41 +127,43 @@ class TableGroup:
         """The held rows of a table."""
         return self.weight.narrow(0, self.first_rows[table], len(self.rows(table)))
 
-    def keys(self, table: int, ids: Tensor) -> Tensor:
+    def keys(self, tables: Tensor, ids: Tensor) -> Tensor:
         """Where rows lie: replica * rows held by each + place there; negative ids stay negative.
 
         Args:
-            table: which table.
-            ids: its rows, integers of any shape.
+            tables: which tables, int64 [n].
+            ids: their rows, int64 [n].
         """
-        ids, first_row = ids.long(), self.first_rows[table]
-        if self._size > 1:
-            owner = (ids + table) % self._size
-            return torch.where(ids < 0, ids, owner * self.first_rows[-1] + first_row + ids // self._size)
-        return ids if first_row == 0 else torch.where(ids < 0, ids, ids + first_row)
+        first_rows = self._first_rows.to(ids.device)[tables]
+        if self._size == 1:
+            return torch.where(ids < 0, ids, ids + first_rows)
+        owner = (ids + tables) % self._size
+        return torch.where(ids < 0, ids, owner * self.first_rows[-1] + first_rows + ids // self._size)
 
-    def lookup(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int) -> list[Tensor]:
-        """The combined vectors of each use.
+    def prepare(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int) -> Lookup:
+        """What a lookup needs to know of a batch's ids; depends on no value of a table.
 
         Args:
             uses: columns that read tables of this group.
             batch_ids: `EncodedBatch.ids`.
             num_rows: rows of the batch.
-
-        Returns:
-            For each use float32 [num_rows, dimension]; a row without ids is zero.
         """
         bags = Bags.gather(uses, batch_ids, num_rows, self.keys, self.weight.device)
-        unique, inverse, order, starts = sorted_unique(bags.ids)
-        rows, route = self._fetch(unique)
+        return Lookup.of(bags, self._size * self.first_rows[-1])
+
+    def read(self, lookup: Lookup) -> Tensor:
+        """The combined vectors of all bags of a lookup.
+
+        Returns:
+            float32 [num_bags, dimension]; a bag without ids is zero.
+        """
+        rows, route = self._fetch(lookup.keys)
         if self.trainable and torch.is_grad_enabled():
             rows.requires_grad_()
-            self._looked_up.append((unique, rows, route))
+            self._looked_up.append((lookup.keys, rows, route))
         read = rows if self.max_norm is None else clip_norm(rows, self.max_norm)
-        pooled = Pool.apply(  # type: ignore[no-untyped-call]
-            read, inverse, order, starts, bags.bag, bags.offsets, bags.coefficients
-        )
-        return list(pooled.view(len(uses), num_rows, self.dimension))
+        vectors: Tensor = Pool.apply(read, lookup)  # type: ignore[no-untyped-call]
+        return vectors
 
     def take_gradient(self) -> RowGradient | None:
         """The gradient of the held rows in the last backward pass, once; None if no row was touched.
@@ -206,6 +209,6 @@ def sum_rows(rows: Tensor, values: Tensor) -> RowGradient:
         rows: int64 [n], in any order, with repetitions.
         values: float32 [n, dimension].
     """
-    unique, _, order, starts = sorted_unique(rows)
+    unique, _, order, starts = sorted_unique(rows, int(rows.max()) + 1 if len(rows) else 0)
     summed = F.embedding_bag(order, values, starts, mode="sum")
     return RowGradient(unique, summed)

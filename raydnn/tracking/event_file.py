@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,8 @@ _logger = logging.getLogger(__name__)
 class EventFileWriter:
     """One event file, `events.out.tfevents.{unix seconds}.{host}{suffix}`, created with its first value.
 
-    Values are buffered; `flush` puts them on disk. To be used from one thread.
+    Values are buffered; `flush` puts them on disk. If the disk takes nothing more, a warning says so and the rest is
+    dropped: summaries never stop a training. To be used from one thread.
 
     Args:
         logdir: folder of the file; made if missing. Event files grow by appending, which object stores cannot: for a
@@ -44,8 +46,8 @@ class EventFileWriter:
 
     def __init__(self, logdir: str | Path, filename_suffix: str = "") -> None:
         self._logdir = Path(storage.filesystem(str(logdir))[1])
-        self._is_local = storage.is_local(str(logdir))
-        if not self._is_local:
+        self._is_writable = storage.is_local(str(logdir))
+        if not self._is_writable:
             _logger.warning("No event files are written into %s, which is not a local folder", logdir)
         self._filename_suffix = filename_suffix
         self._records: Any = None
@@ -106,14 +108,15 @@ class EventFileWriter:
 
     def flush(self) -> None:
         """Puts what was added on disk."""
-        if self._records is not None:
-            self._records.flush()
+        with self._spared():
+            if self._records is not None:
+                self._records.flush()
 
     def close(self) -> None:
         """Flushes and closes the file; a second call does nothing."""
         self._closed = True
+        self.flush()
         if self._records is not None:
-            self._records.flush()
             self._records.close()
             self._records = None
 
@@ -131,12 +134,27 @@ class EventFileWriter:
     def _add(self, value: Any, step: int) -> None:
         if self._closed:
             raise ValueError(f"the event file writer of {self._logdir} is closed")
-        if not self._is_local:
+        if not self._is_writable:
             return
-        if self._records is None:
-            self._records = RecordWriter(str(self._claim_file()))
-            self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        self._write(Event(wall_time=time.time(), step=int(step), summary=Summary(value=[value])))
+        with self._spared():
+            if self._records is None:
+                self._records = RecordWriter(str(self._claim_file()))
+                self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+            self._write(Event(wall_time=time.time(), step=int(step), summary=Summary(value=[value])))
+
+    @contextmanager
+    def _spared(self) -> Iterator[None]:
+        """Give the file up, with a warning, where the disk does not take what the block writes."""
+        try:
+            yield
+        except OSError as error:
+            _logger.warning("No more summaries are written into %s: %s", self._logdir, error)
+            self._is_writable = False
+            records, self._records = self._records, None
+            if records is not None:
+                # What its buffer still holds is lost too.
+                with suppress(OSError):
+                    records.close()
 
     def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())

@@ -52,6 +52,7 @@ from raydnn.train.optimizers import (
 )
 from raydnn.train.run_context import get_global_step
 from raydnn.train.scaffold import Scaffold
+from raydnn.train.stopping import stop_on_signals
 from raydnn.train.variables import all_sum, get_variable, placeholder_with_default, variable_scope
 
 __all__ = [
@@ -102,5 +103,6 @@ __all__ = [
     "placeholder_with_default",
     "polynomial_decay",
     "save_checkpoint",
+    "stop_on_signals",
     "variable_scope",
 ]

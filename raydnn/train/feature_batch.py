@@ -11,7 +11,7 @@ from raydnn.feature_column.encoder import Encoder
 from raydnn.feature_column.raw_features import flatten
 from raydnn.inputs.arrays import features_to_arrow
 from raydnn.inputs.dataset import LABEL_COLUMN
-from raydnn.model.batch import EncodedBatch
+from raydnn.model.batch import AheadWork, EncodedBatch
 
 
 class FeatureBatch(dict[str, Any]):
@@ -45,11 +45,12 @@ class FeatureBatch(dict[str, Any]):
             # From now on this is done where batches are made ahead, and not in the training step.
             if all(known is not encoder for known in self._maker.encoders):
                 self._maker.encoders.append(encoder)
+                self._maker.ahead[id(encoder)] = AheadWork()
             self._encoded[id(encoder)] = self._encode(encoder)
         return self._encoded[id(encoder)]
 
     def _encode(self, encoder: Encoder) -> EncodedBatch:
-        return EncodedBatch.from_arrow(encoder.encode(self._rows), self._maker.device)
+        return EncodedBatch.from_arrow(encoder.encode(self._rows), self._maker.device, self._maker.ahead[id(encoder)])
 
 
 class FeatureBatchMaker:
@@ -60,11 +61,13 @@ class FeatureBatchMaker:
 
     Attributes:
         encoders: those that the model function has used so far.
+        ahead: work with the batches of each.
     """
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
         self.encoders: list[Encoder] = []
+        self.ahead: dict[int, AheadWork] = {}
 
     def __call__(self, rows: pa.RecordBatch) -> tuple[FeatureBatch, Any]:
         labels = None

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from raydnn import errors
+from raydnn import errors, storage
 from raydnn.inputs.batch import Batch
 from raydnn.model.variable import Variable
 from raydnn.train.checkpoint.store import CheckpointStore
@@ -23,6 +23,7 @@ from raydnn.train.hooks.session_run_hook import (
     fill,
 )
 from raydnn.train.replicas import Replicas, SingleReplica
+from raydnn.train.step_times import INPUT, StepTimes
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class LoopSession:
         step: runs one batch and returns what was fetched, by name.
         replicas: those that train together.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
+        times: of the parts of the steps.
     """
 
     def __init__(
@@ -75,11 +77,14 @@ class LoopSession:
         step: StepFn,
         replicas: Replicas | None = None,
         data_fingerprint: str | None = None,
+        times: StepTimes | None = None,
     ) -> None:
+        self._times = times or StepTimes()
         self._model = model
         self._step = step
         self._replicas = replicas or SingleReplica()
         self._stop_requested = False
+        self._is_given_up = False
         self._data_fingerprint = data_fingerprint
         self._batch: Batch | None = None
         self._of_step: dict[str, Any] = {}
@@ -93,6 +98,10 @@ class LoopSession:
         of_step = {name: self._of_step[name] for name in names & set(self._of_step) & {LOSS, ROWS}}
         return fill(fetches, of_step | self._model.fetch(names - set(of_step)))
 
+    @property
+    def step_times(self) -> Mapping[str, float]:
+        return self._times.seconds
+
     def load(self, name: str, value: Any) -> None:
         self._model.load(name, value)
 
@@ -102,6 +111,11 @@ class LoopSession:
     def should_stop(self) -> bool:
         return self._stop_requested
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether some replica could not write its part of a checkpoint: nobody votes on anything any more."""
+        return self._is_given_up
+
     def checkpoint_values(self) -> dict[str, NDArray[Any]]:
         return self._model.checkpoint_values()
 
@@ -110,7 +124,13 @@ class LoopSession:
         if self._model.spread_variables() and not store.has_newest(self.global_step):
             parts_folder = store.parts_folder(self.global_step)
             self._replicas.any(False, False, True)
-            self._write_part(parts_folder)
+            try:
+                self._write_part(parts_folder)
+            except Exception:
+                # It may be what fills the disk. Where it cannot be removed now, it goes when training starts again.
+                with suppress(OSError):
+                    storage.remove_folder(parts_folder)
+                raise
         store.save(
             self.checkpoint_values(), self.global_step, self._input_position(), parts_folder, self._replicas.size
         )
@@ -128,11 +148,26 @@ class LoopSession:
             self._write_part("")
 
     def _write_part(self, parts_folder: str) -> None:
-        """Write this replica's rows of what is spread over all; each calls this, and the chief knows where to."""
+        """Write this replica's rows of what is spread over all; each calls this, and the chief knows where to.
+
+        Raises:
+            AbortedError: another replica could not write its own; it raises what hindered it.
+        """
         replicas = self._replicas
-        write_part(replicas.share(parts_folder), replicas.rank, replicas.size, self._model.spread_variables())
-        # The chief goes on when the parts of all are there.
-        replicas.any(False)
+        folder = replicas.share(parts_folder)
+        failure = None
+        try:
+            write_part(folder, replicas.rank, replicas.size, self._model.spread_variables())
+        except Exception as error:
+            # Whichever error the caller sees first, this one must not pass unseen.
+            logger.error("Worker %d could not write its part of a checkpoint: %s", replicas.rank, error)
+            failure = error
+        # The chief goes on when the parts of all are there, and nobody waits for one that could not write its own.
+        (self._is_given_up,) = replicas.any(failure is not None)
+        if failure is not None:
+            raise failure
+        if self._is_given_up:
+            raise errors.AbortedError(f"another worker could not write its part of a checkpoint into {folder}")
 
     def _input_position(self) -> dict[str, Any] | None:
         if self._batch is None or self._batch.cursor is None:
@@ -188,6 +223,7 @@ def train_loop(
     hooks: Sequence[SessionRunHook],
     replicas: Replicas,
     data_fingerprint: str | None = None,
+    times: StepTimes | None = None,
 ) -> None:
     """Train until a hook requests a stop on some replica, or the input of all replicas has ended.
 
@@ -198,21 +234,24 @@ def train_loop(
         hooks: called in this order in each phase.
         replicas: the group that this loop is a member of.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
+        times: takes the times of the parts of the steps, which the model and the replicas take as well.
     """
-    session = LoopSession(model, model.train, replicas, data_fingerprint)
+    times = times or StepTimes()
+    session = LoopSession(model, model.train, replicas, data_fingerprint, times)
     first_step = session.global_step
     try:
         start(session, hooks)
     except _ENDS:
         session.request_stop()
-    _run_steps(session, batches, empty, hooks)
+    times.restart()
+    _run_steps(session, batches, empty, hooks, times)
     if session.global_step == first_step and not session.should_stop():
         logger.warning("Training ended without a single step: the input gave no batch")
     try:
         finish(session, hooks)
     finally:
         # The chief may have saved at the end; the others help until it is done.
-        while not session.agree(False, replicas.rank == 0)[1]:
+        while not (session.is_given_up or session.agree(False, replicas.rank == 0)[1]):
             pass
 
 
@@ -241,11 +280,12 @@ def _run_steps(
     batches: Iterator[Batch],
     empty: Batch,
     hooks: Sequence[SessionRunHook],
+    times: StepTimes,
 ) -> None:
     while True:
         batch = None
         if not session.should_stop():
-            with suppress(errors.OutOfRangeError):
+            with suppress(errors.OutOfRangeError), times.part(INPUT):
                 batch = next(batches, None)
         has_batch, stop = session.agree(batch is not None, session.should_stop())
         if stop:

@@ -41,6 +41,9 @@ class Replicas(Protocol):
             uses_all: whether each call uses every parameter that is trained.
         """
 
+    def waited_for_gradients(self) -> float:
+        """Seconds since the last part of the gradients of this backward pass was ready to be summed."""
+
 
 class SingleReplica:
     """A model that trains alone."""
@@ -65,3 +68,6 @@ class SingleReplica:
 
     def wrap(self, module: nn.Module, uses_all: bool) -> nn.Module:
         return module
+
+    def waited_for_gradients(self) -> float:
+        return 0.0

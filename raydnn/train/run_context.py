@@ -214,7 +214,9 @@ def get_module(name: str, factory: Callable[[], M]) -> M:
             return factory()
 
     module = context.module(full, "module", make)
-    module.train(context.is_training)
+    if module.training is not context.is_training:
+        # It goes through all parts of the module, which takes as long as a small layer's work.
+        module.train(context.is_training)
     return module
 
 

@@ -1,6 +1,7 @@
 """Tables spread over workers: training, checkpoints, and other numbers of workers, against one process."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from worker_processes import WorkerProcesses
 
 import raydnn
 from raydnn import train
-from raydnn.estimator import estimator as estimator_module
 from raydnn.feature_column import (
     categorical_column_with_hash_bucket,
     categorical_column_with_identity,
@@ -46,12 +46,7 @@ def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPr
 @pytest.fixture
 def in_three_workers(three_workers: WorkerProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs of several workers go to the three processes, all others run here."""
-    local = estimator_module.get_launcher
-
-    def get_launcher(config: Any) -> Any:
-        return local(config) if config.num_workers is None else three_workers
-
-    monkeypatch.setattr(estimator_module, "get_launcher", get_launcher)
+    three_workers.stand_in_for_ray(monkeypatch)
 
 
 def table() -> pa.Table:
@@ -72,6 +67,7 @@ def table() -> pa.Table:
             "third": pa.array(random.integers(0, 11, ROWS)),
             "fourth": pa.array(random.integers(0, 11, ROWS)),
             "label": (amount + random.normal(size=ROWS) > 0).astype(np.int64),
+            "importance": random.choice([0.0, 0.5, 2.0], ROWS).astype(np.float32),
         }
     )
 
@@ -145,6 +141,25 @@ def test_spread_tables_learn_as_whole_ones_with_every_optimizer(optimizer: str, 
         "variables.safetensors",
         *(f"partition-0000{rank}-of-00003.safetensors" for rank in range(3)),
     }
+
+
+def test_four_workers_with_weights_learn_as_one_and_one_goes_on_with_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"weight_column": "importance", "loss_reduction": raydnn.losses.Reduction.SUM_BY_NONZERO_WEIGHTS}
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    expected = train_losses(classifier(alone, None, **arguments), tmp_path / "a")
+    workers = WorkerProcesses(4, tmp_path)
+    with closing(workers), monkeypatch.context() as patch:
+        workers.stand_in_for_ray(patch)
+        found = train_losses(classifier(together, 4, **arguments), tmp_path / "t")
+    # The last batch has 11 rows, which four workers cannot share evenly.
+    assert len(found) == -(-ROWS // BATCH)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert_same_variables(classifier(together, None, **arguments), classifier(alone, None, **arguments))
+    expected_next = train_losses(classifier(alone, None, **arguments), tmp_path / "a2", steps=3)
+    found_next = train_losses(classifier(together, None, **arguments), tmp_path / "t2", steps=3)
+    np.testing.assert_allclose(found_next, expected_next, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("in_three_workers")

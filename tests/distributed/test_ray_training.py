@@ -13,7 +13,8 @@ import ray.cloudpickle
 import ray.data
 from custom_models import normalized_model_fn
 from fake_data import fake_batches
-from recording_hooks import FileLossRecorder, KillOnce, recorded_losses
+from recording_hooks import FileLossRecorder, ProcessRecorder, assert_all_end, recorded_losses, recorded_processes
+from worker_processes import WorkerProcesses
 
 import raydnn
 from raydnn.feature_column import (
@@ -81,10 +82,22 @@ def variables(estimator: raydnn.DNNClassifier) -> dict[str, np.ndarray]:
     return {name: estimator.get_variable_value(name) for name in estimator.get_variable_names()}
 
 
-@pytest.mark.parametrize(
-    ("reduction", "batch_norm"), [(Reduction.SUM, False), (Reduction.SUM_BY_NONZERO_WEIGHTS, True)]
-)
-def test_two_workers_train_as_one_process_does(tmp_path: Path, reduction: str, batch_norm: bool):
+@pytest.fixture
+def _without_ray(monkeypatch: pytest.MonkeyPatch, two_processes: WorkerProcesses) -> None:
+    """Workers that are there already: those of Ray take ten seconds to come."""
+    two_processes.stand_in_for_ray(monkeypatch)
+
+
+def test_two_workers_train_as_one_process_does(tmp_path: Path):
+    compare_with_one_process(tmp_path, Reduction.SUM_BY_NONZERO_WEIGHTS, batch_norm=True)
+
+
+@pytest.mark.usefixtures("_without_ray")
+def test_a_summed_loss_is_the_same_for_two_workers(tmp_path: Path):
+    compare_with_one_process(tmp_path, Reduction.SUM, batch_norm=False)
+
+
+def compare_with_one_process(tmp_path: Path, reduction: str, batch_norm: bool) -> None:
     table = make_table()
     arguments = {"loss_reduction": reduction, "batch_norm": batch_norm, "weight_column": "importance"}
 
@@ -101,6 +114,7 @@ def test_two_workers_train_as_one_process_does(tmp_path: Path, reduction: str, b
         np.testing.assert_allclose(together.get_variable_value(name), value, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.usefixtures("_without_ray")
 def test_two_workers_train_a_model_function_of_ones_own_as_one_process_does(tmp_path: Path):
     def estimator(name: str, num_workers: int | None) -> raydnn.Estimator:
         config = raydnn.RunConfig(tf_random_seed=3, num_workers=num_workers)
@@ -119,6 +133,7 @@ def test_two_workers_train_a_model_function_of_ones_own_as_one_process_does(tmp_
     assert together.evaluate(input_fn)["accuracy"] == alone.evaluate(input_fn)["accuracy"]
 
 
+@pytest.mark.usefixtures("_without_ray")
 def test_a_run_with_shards_of_1000_and_3_rows_ends_and_uses_every_row(tmp_path: Path):
     table = make_table()
 
@@ -196,26 +211,13 @@ def test_an_engine_raises_what_a_reader_raises(engine: str, tmp_path: Path):
         estimator.train(lambda: raydnn.inputs.from_parquet(str(tmp_path / "rows.parquet"), label="label"))
 
 
-def test_a_killed_worker_is_replaced_and_the_numbers_stay_the_same(tmp_path: Path):
-    table = make_table()
-
-    def input_fn():
-        return raydnn.inputs.from_arrow(table, label="label", batch_size=BATCH, shuffle=True, seed=9)
-
-    spread = raydnn.fixed_size_partitioner(2)
-    whole = classifier(tmp_path / "whole", 2, input_layer_partitioner=spread)
-    whole.train(input_fn)
-    hurt = classifier(tmp_path / "hurt", 2, config={"max_failures": 1}, input_layer_partitioner=spread)
-    hurt.train(input_fn, hooks=[KillOnce(tmp_path / "killed", step=8)])
-    assert (tmp_path / "killed").exists()
-    for name, value in variables(whole).items():
-        np.testing.assert_array_equal(hurt.get_variable_value(name), value, err_msg=name)
-
-
 def test_what_a_worker_raises_is_raised_here(tmp_path: Path):
     table = make_table(100).set_column(4, "label", pa.array([2] * 100))
     with pytest.raises(raydnn.errors.InvalidArgumentError, match="label 2 in row 0 is out of range"):
-        classifier(tmp_path, 2).train(lambda: raydnn.inputs.from_arrow(table, label="label"))
+        classifier(tmp_path / "model", 2).train(
+            lambda: raydnn.inputs.from_arrow(table, label="label"), hooks=[ProcessRecorder(tmp_path)]
+        )
+    assert_all_end(recorded_processes(tmp_path), expected=2)
 
 
 def test_a_ray_dataset_that_lacks_a_feature_is_refused_by_name(tmp_path: Path):

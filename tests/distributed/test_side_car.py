@@ -183,14 +183,21 @@ def test_the_last_checkpoint_is_evaluated_at_once_beside_workers_that_have_all_c
     monkeypatch.chdir(tmp_path)
     with caplog.at_level(logging.INFO, "raydnn"):
         metrics, exports = train_and_evaluate(
-            classifier("model", num_workers=4),
+            classifier("model", num_workers=4, num_evaluators=2),
             TrainSpec(input_fn),
-            spec(exporters=FinalExporter("final", RECEIVER), start_delay_secs=600, throttle_secs=600),
+            spec(
+                exporters=FinalExporter("final", RECEIVER),
+                hooks=[raydnn.train.SessionRunHook()],
+                start_delay_secs=600,
+                throttle_secs=600,
+            ),
         )
     assert metrics["global_step"] == MAX_STEPS
     assert exports == [None]
     assert list(read_scalars(tmp_path / "model" / "eval")) == [MAX_STEPS]
     assert "No CPU is left beside the workers" in caplog.text
+    # With hooks, a line would say so if it had thought of asking other processes.
+    assert "instead of 2 others" not in caplog.text
 
 
 @pytest.mark.usefixtures("trained_here")

@@ -9,7 +9,7 @@ from ray.train import WorkerGroupError
 
 from raydnn.distributed.cluster import own_errors
 from raydnn.distributed.process_group import waiting_at_most
-from raydnn.errors import AbortedError
+from raydnn.errors import AbortedError, ResourceExhaustedError
 
 
 @pytest.fixture
@@ -40,5 +40,7 @@ def test_of_several_errors_the_one_that_says_why_is_raised() -> None:
     collateral = RuntimeError("Connection closed by peer")
     with pytest.raises(AbortedError, match="why"), own_errors():
         raise WorkerGroupError("", {0: collateral, 2: AbortedError("why")})
+    with pytest.raises(ResourceExhaustedError, match="full"), own_errors():
+        raise WorkerGroupError("", {0: AbortedError("another worker"), 1: ResourceExhaustedError("full")})
     with pytest.raises(RuntimeError, match="closed"), own_errors():
         raise WorkerGroupError("", {1: ValueError("later"), 0: collateral})

@@ -298,3 +298,30 @@ def test_duplicates_in_the_vocabulary_are_found_when_labels_are_looked_up(tmp_pa
 
 def test_the_class_is_also_found_under_estimator() -> None:
     assert raydnn.estimator.DNNClassifier is raydnn.DNNClassifier
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_training_in_bfloat16_keeps_all_that_is_stored_in_float32_and_evaluates_in_it(
+    tmp_path: Path, batch_norm: bool
+) -> None:
+    def trained(compute_dtype: str) -> DNNClassifier:
+        config = raydnn.RunConfig(tf_random_seed=3, compute_dtype=compute_dtype)
+        return fake_classifier(str(tmp_path / compute_dtype), config=config, batch_norm=batch_norm, dropout=0.2).train(
+            fake_input_fn(20)
+        )
+
+    exact, rounded = trained("float32"), trained("bfloat16")
+    differences = []
+    for name in exact.get_variable_names():
+        expected, found = exact.get_variable_value(name), rounded.get_variable_value(name)
+        assert found.dtype == expected.dtype
+        differences.append(float(np.abs(found - expected).max()))
+        if "/Adagrad" not in name:
+            np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.1)
+    assert max(differences) > 1e-4
+
+    copied = tmp_path / "copied"
+    values = {name: rounded.get_variable_value(name) for name in rounded.get_variable_names()}
+    raydnn.train.save_checkpoint(str(copied), values, global_step=20)
+    same_weights = fake_classifier(str(copied), batch_norm=batch_norm, dropout=0.2)
+    assert same_weights.evaluate(fake_input_fn(3)) == rounded.evaluate(fake_input_fn(3))

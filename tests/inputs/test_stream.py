@@ -19,7 +19,7 @@ from raydnn.inputs.batch import Batch
 from raydnn.inputs.input_fn import as_input
 from raydnn.inputs.ordered_map import map_in_thread, map_inline
 from raydnn.inputs.prepare import EncodingPreparer, RawPreparer
-from raydnn.inputs.stream import Reader, UnitMap, given_batches, open_stream, planned_batches
+from raydnn.inputs.stream import Reader, UnitMap, empty_batch, given_batches, open_stream, planned_batches
 from raydnn.model.batch import EncodedBatch
 from raydnn.train.feature_batch import FeatureBatchMaker
 
@@ -227,6 +227,14 @@ def test_an_open_stream_gives_its_batches_and_an_empty_one(parquet: str) -> None
         assert (stream.empty.num_rows, stream.empty.features["row"].shape) == (0, (0,))
         assert rows_of(next(stream.batches)) == list(range(8))
         stream.close()
+
+
+@pytest.mark.parametrize("reader", [raw_reader(), encoding_reader()], ids=["raw", "encoding"])
+def test_a_batch_without_rows_has_the_columns_of_those_with_rows(reader: Reader) -> None:
+    dataset = from_arrow(fake_table(20), label=LABEL, batch_size=8)
+    empty, full = empty_batch(dataset, reader), next(planned_batches(dataset, reader))
+    assert (empty.num_rows, full.num_rows) == (0, 8)
+    assert empty.rows.schema.names == full.rows.schema.names
 
 
 def test_the_batch_that_tells_a_raw_models_layout_is_not_lost() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_cases import Case, cases
+from table_cases import Case, cases, look_up
 from thread_replicas import ThreadExchange, run_replicas
 from torch import Tensor
 
@@ -42,7 +42,7 @@ def part_of(ids: RowIds, start: int, stop: int) -> RowIds:
 @given(cases(), st.integers(1, 4))
 def test_a_spread_group_looks_up_and_learns_as_a_whole_one(case: Case, size: int) -> None:
     whole = group_of(case)
-    expected = torch.stack(whole.lookup(case.uses, case.batch_ids(), case.num_rows))
+    expected = torch.stack(look_up(whole, case.uses, case.batch_ids(), case.num_rows))
     upstream = torch.randn(expected.shape, generator=torch.Generator().manual_seed(9))
     expected.backward(upstream)
     gradient = torch.zeros_like(whole.weight)
@@ -53,7 +53,7 @@ def test_a_spread_group_looks_up_and_learns_as_a_whole_one(case: Case, size: int
         start, stop = (case.num_rows * rank // size for rank in (exchange.rank, exchange.rank + 1))
         group = group_of(case, exchange)
         ids = [part_of(each, start, stop) for each in case.batch_ids()]
-        found = torch.stack(group.lookup(case.uses, ids, stop - start))
+        found = torch.stack(look_up(group, case.uses, ids, stop - start))
         found.backward(upstream[:, start:stop])
         of_rows = torch.zeros_like(group.weight)
         if (touched := group.take_gradient()) is not None:
@@ -93,7 +93,7 @@ def test_every_row_lies_on_one_replica_and_they_hold_about_the_same(table_rows: 
     assert sum(held) == sum(table_rows)
     assert max(held) - min(held) <= len(tables)
     for place, rows in enumerate(table_rows):
-        keys = groups[0].keys(place, torch.arange(-1, rows))
+        keys = groups[0].keys(torch.full((rows + 1,), place), torch.arange(-1, rows))
         assert keys[0] == -1
         owners, places = keys[1:] // groups[0].first_rows[-1], keys[1:] % groups[0].first_rows[-1]
         for rank, group in enumerate(groups):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_cases import COMBINERS, Case, cases, row_ids
+from table_cases import COMBINERS, Case, cases, look_up, row_ids
 from torch import Tensor
 
-from raydnn.model.bags import Pool, TableUse, sorted_unique
+from raydnn.model.bags import Bags, Lookup, Pool, TableUse
 from raydnn.model.batch import RowIds
 from raydnn.model.tables import Table, TableGroup, sum_rows
 
@@ -71,7 +71,7 @@ def test_vectors_and_row_gradients_equal_those_of_a_plain_loop(case: Case) -> No
     dense = group.weight.double().requires_grad_()
     before = group.weight.clone()
 
-    found = torch.stack(group.lookup(case.uses, case.batch_ids(), case.num_rows))
+    found = torch.stack(look_up(group, case.uses, case.batch_ids(), case.num_rows))
     expected = reference(case, dense, group.first_rows).view(found.shape)
     torch.testing.assert_close(found.double(), expected, **CLOSE)
 
@@ -92,7 +92,7 @@ def test_vectors_and_row_gradients_equal_those_of_a_plain_loop(case: Case) -> No
 @given(cases())
 def test_the_gradient_holds_the_rows_that_are_read_and_no_others(case: Case) -> None:
     group = group_of(case.table_rows, max_norm=case.max_norm)
-    torch.stack(group.lookup(case.uses, case.batch_ids(), case.num_rows)).sum().backward()
+    torch.stack(look_up(group, case.uses, case.batch_ids(), case.num_rows)).sum().backward()
     gradient = group.take_gradient()
     expected = {
         group.first_rows[use.table] + each
@@ -118,7 +118,7 @@ def counted_ids(case: Case, use: TableUse, row: int) -> list[int]:
 @pytest.mark.parametrize(("combiner", "divisor"), [("sum", 1.0), ("mean", 3.0), ("sqrtn", 3.0**0.5)])
 def test_an_id_present_twice_counts_twice(combiner: str, divisor: float) -> None:
     group = group_of([4])
-    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [row_ids([[1, 1, 2]])], 1)
+    (found,) = look_up(group, [TableUse("c", 0, 0, combiner)], [row_ids([[1, 1, 2]])], 1)
     one, two = vectors(group, 1, 2)
     torch.testing.assert_close(found[0], (2 * one + two) / divisor)
 
@@ -127,7 +127,7 @@ def test_an_id_present_twice_counts_twice(combiner: str, divisor: float) -> None
 @pytest.mark.parametrize("ids", [[], [-1], [-1, -1]])
 def test_a_row_without_ids_gives_zeros_and_touches_row_0_with_a_gradient_of_zero(combiner: str, ids: list[int]) -> None:
     group = group_of([2, 4])
-    (found,) = group.lookup([TableUse("c", 1, 0, combiner)], [row_ids([[2], ids, [2]])], 3)
+    (found,) = look_up(group, [TableUse("c", 1, 0, combiner)], [row_ids([[2], ids, [2]])], 3)
     assert found[1].tolist() == [0.0, 0.0, 0.0]
     found.sum().backward()
     gradient = group.take_gradient()
@@ -140,8 +140,8 @@ def test_a_row_without_ids_gives_zeros_and_touches_row_0_with_a_gradient_of_zero
 def test_missing_ids_do_not_count_in_the_divisor(combiner: str) -> None:
     group = group_of([4])
     uses = [TableUse("c", 0, 0, combiner)]
-    (with_missing,) = group.lookup(uses, [row_ids([[1, -1, 3, -1]])], 1)
-    (without,) = group.lookup(uses, [row_ids([[1, 3]])], 1)
+    (with_missing,) = look_up(group, uses, [row_ids([[1, -1, 3, -1]])], 1)
+    (without,) = look_up(group, uses, [row_ids([[1, 3]])], 1)
     torch.testing.assert_close(with_missing, without)
 
 
@@ -152,7 +152,7 @@ def test_missing_ids_do_not_count_in_the_divisor(combiner: str) -> None:
 def test_weights_of_zero_and_below_count_in_a_sum_only(combiner: str, factors: tuple[float, ...]) -> None:
     group = group_of([3])
     ids = row_ids([[0, 1, 2]], [[2.0, 0.0, -1.0]])
-    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [ids], 1)
+    (found,) = look_up(group, [TableUse("c", 0, 0, combiner)], [ids], 1)
     expected = sum(factor * vector for factor, vector in zip(factors, group.weight, strict=True))
     torch.testing.assert_close(found[0], expected)
     found.sum().backward()
@@ -166,7 +166,7 @@ def test_weights_of_zero_and_below_count_in_a_sum_only(combiner: str, factors: t
 )
 def test_weights_enter_the_sum_and_the_divisor(combiner: str, divisor: float) -> None:
     group = group_of([3])
-    (found,) = group.lookup([TableUse("c", 0, 0, combiner)], [row_ids([[0, 2]], [[2.0, 0.5]])], 1)
+    (found,) = look_up(group, [TableUse("c", 0, 0, combiner)], [row_ids([[0, 2]], [[2.0, 0.5]])], 1)
     first, second = vectors(group, 0, 2)
     torch.testing.assert_close(found[0], (2 * first + 0.5 * second) / divisor)
 
@@ -174,7 +174,7 @@ def test_weights_enter_the_sum_and_the_divisor(combiner: str, divisor: float) ->
 def test_a_norm_limit_scales_longer_vectors_before_they_are_combined_and_leaves_the_table() -> None:
     group = group_of([3], dimension=2, max_norm=1.0)
     group.weight.copy_(torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]]))
-    (found,) = group.lookup([TableUse("c", 0, 0, "sum")], [row_ids([[0], [1], [2], [0, 1]])], 4)
+    (found,) = look_up(group, [TableUse("c", 0, 0, "sum")], [row_ids([[0], [1], [2], [0, 1]])], 4)
     torch.testing.assert_close(found, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.9, 1.2]]))
     assert group.weight[0].tolist() == [3.0, 4.0]
 
@@ -182,7 +182,7 @@ def test_a_norm_limit_scales_longer_vectors_before_they_are_combined_and_leaves_
 def test_the_gradient_through_a_norm_limit_has_no_part_along_the_vector() -> None:
     group = group_of([2], dimension=2, max_norm=1.0)
     group.weight.copy_(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    (found,) = group.lookup([TableUse("c", 0, 0, "sum")], [row_ids([[0], [1]])], 2)
+    (found,) = look_up(group, [TableUse("c", 0, 0, "sum")], [row_ids([[0], [1]])], 2)
     found.backward(torch.tensor([[3.0, 4.0], [1.0, 1.0]]))
     gradient = group.take_gradient()
     assert gradient is not None
@@ -192,7 +192,8 @@ def test_the_gradient_through_a_norm_limit_has_no_part_along_the_vector() -> Non
 def test_tables_of_a_group_lie_below_each_other() -> None:
     group = group_of([2, 3])
     assert group.weight.shape == (5, 3)
-    first, second = group.lookup(
+    first, second = look_up(
+        group,
         [TableUse("a", 0, 0, "mean"), TableUse("b", 1, 1, "mean")],
         [RowIds(torch.tensor([1])), RowIds(torch.tensor([1]))],
         1,
@@ -204,7 +205,7 @@ def test_tables_of_a_group_lie_below_each_other() -> None:
 def test_the_gradients_of_all_uses_of_a_shared_table_are_summed() -> None:
     group = group_of([3])
     uses = [TableUse("a", 0, 0, "sum"), TableUse("b", 0, 1, "sum")]
-    first, second = group.lookup(uses, [row_ids([[1], [1]]), row_ids([[1], [2]])], 2)
+    first, second = look_up(group, uses, [row_ids([[1], [1]]), row_ids([[1], [2]])], 2)
     (first.sum() + 10 * second.sum()).backward()
     gradient = group.take_gradient()
     assert gradient is not None
@@ -216,7 +217,7 @@ def test_one_set_of_ids_can_feed_several_uses() -> None:
     group = group_of([3, 3])
     ids = row_ids([[0, 2]])
     uses = [TableUse("a", 0, 0, "sum"), TableUse("b", 1, 0, "mean")]
-    first, second = group.lookup(uses, [ids], 1)
+    first, second = look_up(group, uses, [ids], 1)
     torch.testing.assert_close(first[0], vectors(group, 0, 2).sum(0))
     torch.testing.assert_close(second[0], vectors(group, 3, 5).mean(0))
 
@@ -224,8 +225,8 @@ def test_one_set_of_ids_can_feed_several_uses() -> None:
 def test_the_gradients_of_several_lookups_are_summed() -> None:
     group = group_of([4])
     uses = [TableUse("a", 0, 0, "sum")]
-    (first,) = group.lookup(uses, [row_ids([[3, 1]])], 1)
-    (second,) = group.lookup(uses, [row_ids([[3], [0]])], 2)
+    (first,) = look_up(group, uses, [row_ids([[3, 1]])], 1)
+    (second,) = look_up(group, uses, [row_ids([[3], [0]])], 2)
     (first.sum() + second.sum()).backward()
     gradient = group.take_gradient()
     assert gradient is not None
@@ -235,7 +236,7 @@ def test_the_gradients_of_several_lookups_are_summed() -> None:
 
 def test_a_gradient_is_taken_once() -> None:
     group = group_of([4])
-    (found,) = group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    (found,) = look_up(group, [TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
     found.sum().backward()
     assert group.take_gradient() is not None
     assert group.take_gradient() is None
@@ -243,7 +244,7 @@ def test_a_gradient_is_taken_once() -> None:
 
 def test_without_a_backward_pass_there_is_no_gradient() -> None:
     group = group_of([4])
-    group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    look_up(group, [TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
     assert group.take_gradient() is None
 
 
@@ -251,14 +252,14 @@ def test_without_a_backward_pass_there_is_no_gradient() -> None:
 def test_without_gradients_nothing_is_kept(context: Callable[[], Any]) -> None:
     group = group_of([4])
     with context():
-        (found,) = group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+        (found,) = look_up(group, [TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
     assert not found.requires_grad
     assert group.take_gradient() is None
 
 
 def test_a_table_that_is_not_trainable_gets_no_gradient() -> None:
     group = group_of([4], trainable=False)
-    (found,) = group.lookup([TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
+    (found,) = look_up(group, [TableUse("a", 0, 0, "sum")], [row_ids([[3]])], 1)
     assert not found.requires_grad
     torch.testing.assert_close(found[0], group.weight[3])
 
@@ -270,7 +271,7 @@ def test_a_table_that_is_not_trainable_gets_no_gradient() -> None:
 @pytest.mark.parametrize("num_uses", [1, 2])
 def test_no_rows_give_no_vectors_and_touch_no_rows(ids: RowIds, num_uses: int) -> None:
     group = group_of([4])
-    found = group.lookup([TableUse("a", 0, 0, "mean")] * num_uses, [ids], 0)
+    found = look_up(group, [TableUse("a", 0, 0, "mean")] * num_uses, [ids], 0)
     assert [vector.shape for vector in found] == [(0, 3)] * num_uses
     torch.stack(found).sum().backward()
     gradient = group.take_gradient()
@@ -279,7 +280,7 @@ def test_no_rows_give_no_vectors_and_touch_no_rows(ids: RowIds, num_uses: int) -
 
 def test_a_batch_in_which_every_id_is_missing_gives_zeros() -> None:
     group = group_of([4])
-    (found,) = group.lookup([TableUse("a", 0, 0, "mean")], [RowIds(torch.tensor([-1, -1]))], 2)
+    (found,) = look_up(group, [TableUse("a", 0, 0, "mean")], [RowIds(torch.tensor([-1, -1]))], 2)
     assert found.tolist() == [[0.0] * 3] * 2
     found.sum().backward()
     gradient = group.take_gradient()
@@ -315,10 +316,8 @@ def test_the_pooling_gradient_is_that_of_its_forward_pass(has_coefficients: bool
     generator = torch.Generator().manual_seed(5)
     bag = torch.repeat_interleave(torch.arange(len(bag_sizes)), torch.tensor(bag_sizes))
     ids = torch.randint(0, 3, (len(bag),), generator=generator)
-    unique, inverse, order, starts = sorted_unique(ids)
     offsets = torch.searchsorted(bag, torch.arange(len(bag_sizes)))
     coefficients = torch.randn(len(bag), generator=generator, dtype=torch.float64) if has_coefficients else None
-    rows = torch.randn(len(unique), 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda rows: Pool.apply(rows, inverse, order, starts, bag, offsets, coefficients), (rows,)
-    )
+    lookup = Lookup.of(Bags(ids, bag, offsets, coefficients), 3)
+    rows = torch.randn(len(lookup.keys), 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda rows: Pool.apply(rows, lookup), (rows,))

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,10 +138,14 @@ def _create(url: str, own: Holder) -> bool:
     path = Path(storage.filesystem(url)[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("xb") as file:
+        with storage.writing(str(path)), path.open("xb") as file:
             file.write(own.to_json())
     except FileExistsError:
         return False
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
+        raise
     return True
 
 

@@ -6,7 +6,7 @@ import re
 from raydnn import errors, storage
 from raydnn.train.checkpoint.manifest import WAY_OUT
 from raydnn.train.checkpoint.reader import CheckpointReader
-from raydnn.train.checkpoint.state import PREFIX, STATE_FILE, latest_checkpoint, read_state, write_state
+from raydnn.train.checkpoint.state import MANIFEST_FILE, PREFIX, STATE_FILE, latest_checkpoint, read_state, write_state
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ def tidy_up(model_dir: str, restored: CheckpointReader | None) -> None:
     paths = [storage.join(model_dir, name) for name in names]
     if restored is not None and restored.path in paths[:-1]:
         write_state(model_dir, names[: paths.index(restored.path) + 1])
-    storage.remove_leftovers(model_dir, rf"{STATE_FILE}|{re.escape(PREFIX)}\d+")
+    storage.remove_leftovers(model_dir, re.escape(STATE_FILE))
+    storage.remove_leftovers(model_dir, rf"{re.escape(PREFIX)}\d+", last=MANIFEST_FILE)
 
 
 def _open(path: str, opened: CheckpointReader | None) -> CheckpointReader:

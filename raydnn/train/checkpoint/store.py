@@ -96,4 +96,4 @@ class CheckpointStore:
             if saved_at > self._next_keep_time:
                 self._next_keep_time += self._keep_seconds
                 return
-        storage.discard_folder(path)
+        storage.discard_folder(path, last=MANIFEST_FILE)

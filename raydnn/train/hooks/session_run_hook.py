@@ -1,5 +1,6 @@
 """The hook interface of the training loop, as in `tf.compat.v1.train`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -49,6 +50,10 @@ class Session(Protocol):
     @property
     def global_step(self) -> int:
         """The number of updates so far."""
+
+    @property
+    def step_times(self) -> Mapping[str, float]:
+        """Seconds since the first step began, by part of the work; see `raydnn.train.step_times.StepTimes`."""
 
     def run(self, fetches: Any) -> Any:
         """Current values of variables and of 'global_step', in the structure of the fetches."""

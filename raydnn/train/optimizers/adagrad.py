@@ -6,6 +6,9 @@ from raydnn.train.learning_rate import LearningRate
 from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_not_negative, check_positive
 from raydnn.train.optimizers.proximal import shrink_
 
+_STEP = torch.ones(())
+"""What the kernel wants to know for its decay of the learning rate, which is off."""
+
 
 class AdagradOptimizer(Optimizer):
     """a += g^2; v -= lr * g / sqrt(a). There is no epsilon: a starts above 0. Duchi et al., 2011.
@@ -36,6 +39,20 @@ class AdagradOptimizer(Optimizer):
 
     def update(self, step: Step, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
         (accumulators,) = slots
+        if weights[0].is_cpu:
+            # torch's one-pass kernel with its decays and its epsilon off: a quarter of the time of three passes.
+            torch._fused_adagrad_(
+                list(weights),
+                list(gradients),
+                list(accumulators),
+                [_STEP] * len(weights),
+                lr=step.learning_rate,
+                lr_decay=0.0,
+                weight_decay=0.0,
+                eps=0.0,
+                maximize=False,
+            )
+            return
         torch._foreach_addcmul_(list(accumulators), list(gradients), list(gradients))
         roots = torch._foreach_sqrt(list(accumulators))
         torch._foreach_addcdiv_(list(weights), list(gradients), roots, value=-step.learning_rate)

@@ -38,6 +38,7 @@ class Slots:
         self._dense = [variable.tensor for variable in self._variables if variable.group is None]
         groups = (variable.group for variable in self._variables if variable.group is not None)
         self._groups: list[TableGroup] = list(dict.fromkeys(groups))
+        self._used: set[int] = set()
         self._of_dense = [_like(self._dense, value) for value in optimizer.slot_values]
         self._of_groups = [_like([group.weight for group in self._groups], value) for value in optimizer.slot_values]
         self._scope = scope
@@ -107,14 +108,18 @@ class Slots:
             optimizer.advance(self._scalars)
 
     def _apply_dense(self, optimizer: Optimizer, step: Step) -> None:
-        places = [place for place, tensor in enumerate(self._dense) if tensor.grad is not None]
-        if not places:
+        self._used |= {place for place, weight in enumerate(self._dense) if weight.grad is not None}
+        if not self._used:
             return
+        places = sorted(self._used)
         weights = [self._dense[place] for place in places]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        # One that this step did not use, but an earlier one did, has a gradient of 0.
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
         slots = [[slot[place] for place in places] for slot in self._of_dense]
         optimizer.update(step, weights, gradients, *slots)
-        torch._foreach_zero_(gradients)
+        for weight in weights:
+            # Cheaper than zeros, which the next backward pass would add to.
+            weight.grad = None
 
 
 def _apply_rows(

@@ -16,7 +16,8 @@ $(BIN)/raydnn: pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(BIN)/raydnn  ## Train on real flights: Ray Data, two workers, evaluation, export, MLflow
-	$(BIN)/python examples/flights.py --out runs/flights
+	$(BIN)/python examples/flights_data.py runs/flights/data
+	$(BIN)/raydnn train examples/flights.yaml
 
 test: $(BIN)/raydnn  ## Run all tests
 	$(BIN)/python -m pytest

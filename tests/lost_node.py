@@ -21,6 +21,7 @@ import torch.distributed as dist
 from ray.cluster_utils import Cluster
 
 import raydnn
+from raydnn.distributed import launcher
 
 ROWS = 600
 BATCH = 32
@@ -97,6 +98,8 @@ def main(folder: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     node = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+
+    launcher.GROWTH_SECS = 3.0
 
     def train() -> None:
         elastic = classifier(folder / "model", num_workers=(1, 2), max_failures=3)

@@ -132,6 +132,25 @@ class RememberingFileSystem(fsspec.AbstractFileSystem):
         self.dircache.clear()
 
 
+def test_a_filled_folder_appears_at_the_end_of_the_block(root: str) -> None:
+    url = storage.join(root, "filled")
+    with storage.filled_folder(url) as folder:
+        storage.write_bytes(storage.join(folder, "a"), b"1")
+        assert not storage.exists(url)
+    assert storage.list_folder(url) == ["a"]
+    assert storage.read_bytes(storage.join(url, "a")) == b"1"
+    assert not storage.exists(folder)
+    with pytest.raises(FileExistsError, match="is there already"), storage.filled_folder(url):
+        pass
+
+
+def test_a_folder_that_is_not_filled_to_the_end_leaves_nothing(root: str) -> None:
+    with pytest.raises(RuntimeError), storage.filled_folder(storage.join(root, "filled")) as folder:
+        storage.write_bytes(storage.join(folder, "a"), b"1")
+        raise RuntimeError
+    assert storage.list_folder(root) == []
+
+
 def test_a_listing_does_not_hide_what_other_processes_write_afterwards() -> None:
     fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
     RememberingFileSystem.files[:] = ["root/first"]

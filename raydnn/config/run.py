@@ -183,6 +183,13 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
         is_plain = not any(isinstance(item, list | dict) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=is_plain)
 
+    def represent_str(self, data: str) -> Any:
+        # Between single quotes a NEL would be folded into a space when it is read again.
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if "\x85" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
 
 def _raw_names(name: str, feature: Any) -> set[str]:
     if isinstance(feature, str):

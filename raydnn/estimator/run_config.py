@@ -57,9 +57,9 @@ class RunConfig:
         num_evaluators: to how many Ray actors, with one CPU each (and one GPU with use_gpu), `Estimator.evaluate` deals
             the batches of a data set; None or 1 evaluates in the process that calls it. The process that evaluates
             beside workers in `train_and_evaluate` does so by itself, as it takes no CPUs from them.
-        compute_dtype: 'float32', or 'bfloat16' to multiply matrices of a DNNClassifier's hidden layers in bfloat16 while
-            it trains, which processors with such units do several times faster. Weights, slots, embeddings, batch
-            normalisation and the loss stay float32, and so does all of evaluation, prediction and export.
+        compute_dtype: 'float32', or 'bfloat16' to multiply the matrices of a DNNClassifier's hidden layers in bfloat16
+            while it trains, which processors with units for it do several times faster. Weights, slots, embeddings,
+            batch normalisation and the loss stay float32, and so do evaluation, prediction and export.
         storage: where Ray Train keeps its own state while it runs; None is a folder in model_dir.
         tracking: 'mlflow' or MLflowSettings to track the run with MLflow; None for TensorBoard alone.
         input_engine: what reads and encodes ahead: 'inline', 'thread', 'ray_tasks' or 'ray_data'; 'auto' takes tasks

@@ -132,10 +132,12 @@ class TrainJob:
                 tidy_up(self.model_dir, restored)
                 writer = stack.enter_context(EventFileWriter(self.model_dir))
                 chief_hooks = [*self._saver_hooks(spec), *spec.training_chief_hooks]
-                chief_hooks.append(StopOnRequestHook(is_stop_requested))
                 chief_hooks += self._reporting_hooks(writer, sink, stack)
             hooks = [*chief_hooks, *self._hooks(), *spec.training_hooks]
-            if not is_chief:
+            if is_chief:
+                # The last one: a request during the hooks of a step ends that very step.
+                hooks.append(StopOnRequestHook(is_stop_requested))
+            else:
                 # Only the chief saves checkpoints.
                 hooks = [hook for hook in hooks if not isinstance(hook, CheckpointSaverHook)]
             first_step = model.global_step

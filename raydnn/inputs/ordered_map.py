@@ -10,6 +10,8 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+CLOSE_SECS = 5.0
+
 Engine = Literal["inline", "thread", "ray_tasks", "ray_data"]
 
 
@@ -65,9 +67,11 @@ class Prefetch(Iterator[T]):
         return item  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Stop the thread after the item it works on."""
+        """Stop the thread after the item it works on, and wait for that, though not for ever."""
         self._ended = True
         self._closed.set()
+        # A thread that computes while the interpreter goes down would take the process with it.
+        self._thread.join(CLOSE_SECS)
 
     def _run(self) -> None:
         error: BaseException = StopIteration()

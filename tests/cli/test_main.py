@@ -1,56 +1,94 @@
-"""The command, run as a person runs it."""
+"""The command as a whole: help, wrong usage, and errors."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-from fake_data import LABEL, fake_classifier, fake_table
+import pytest
+from commands import outcome, run, run_in_a_fork, write_run
+from typer.testing import CliRunner
 
 import raydnn
+from raydnn.cli.main import app
+
+COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from raydnn.cli.main import app; app()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+def test_version_and_help_load_neither_torch_nor_ray() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from raydnn.cli.main import app;"
+        "result = CliRunner().invoke(app, sys.argv[1:]); print(result.stdout);"
+        "print(sorted({'torch', 'ray', 'mlflow', 'pyarrow'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    text = " ".join(result.stdout.split())
+    assert "0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C, 143 by SIGTERM" in text
 
 
-def test_version_is_printed():
+def test_version_is_printed() -> None:
     result = run("--version")
     assert (result.returncode, result.stdout.strip()) == (0, raydnn.__version__)
 
 
-def test_inspect_lists_the_variables_of_a_checkpoint(tmp_path: Path):
-    raydnn.train.save_checkpoint(str(tmp_path), {"dnn/logits/kernel": np.zeros((3, 1))}, 7)
-    result = run("inspect", str(tmp_path))
-    assert result.returncode == 0
-    assert "dnn/logits/kernel" in result.stdout
-    assert "3 x 1" in result.stdout
-    assert "step 7" in result.stdout.replace("\n", " ")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_has_an_example(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: raydnn {command} " in " ".join(result.stdout.split())
 
 
-def test_inspect_tells_where_the_input_goes_on(tmp_path: Path):
-    classifier = fake_classifier(tmp_path)
-    data = raydnn.inputs.from_arrow(fake_table(), label=LABEL, batch_size=8)
-    classifier.train(lambda: data, steps=3)
-    assert "The input goes on at epoch 1, batch 4." in run("inspect", str(tmp_path)).stdout
+@pytest.mark.parametrize("arguments", [["train"], ["train", "run.yaml", "--nope"], ["predict", "run.yaml"], ["nope"]])
+def test_wrong_usage_exits_with_2(tmp_path: Path, arguments: list[str]) -> None:
+    result = run_in_a_fork(*arguments, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Usage: raydnn" in result.stderr
 
 
-def test_inspect_without_a_checkpoint_says_so_and_fails(tmp_path: Path):
-    result = run("inspect", str(tmp_path))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "run.yaml", "--set", "model.droput=0.1"], "error: override: model.droput: there is no such key"),
+        (["train", "run.yaml", "--set", "model.dropout"], "error: 'model.dropout' is no override"),
+        (["train", "missing.yaml"], "error: there is no file missing.yaml"),
+        (["evaluate", "run.yaml", "--set", "data.eval=null"], "error: data.eval is not given"),
+        (["evaluate", "run.yaml", "--set", "run.model_dir=null"], "error: run.model_dir is not given"),
+    ],
+)
+def test_a_wrong_configuration_is_told_without_a_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
+    write_run(tmp_path)
+    result = run_in_a_fork(*arguments, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_errors_are_one_line_or_with_debug_have_their_traceback(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    arguments = ["train", "run.yaml", "--set", "data.train=missing.parquet", "--json"]
+    result = run_in_a_fork(*arguments, folder=tmp_path)
     assert result.returncode == 1
-    assert "not a checkpoint" in result.stderr
+    assert "error: there is no file " in result.stderr
+    assert "Traceback" not in result.stderr
+    found = outcome(result)
+    assert (found["status"], found["error"]["type"]) == ("failed", "FileNotFoundError")
+    assert "Traceback" in run_in_a_fork(*arguments, "--debug", folder=tmp_path).stderr
 
 
-def test_import_tf_copies_a_checkpoint_of_tensorflow(tmp_path: Path):
-    source = Path(__file__).parent.parent / "goldens" / "tf_checkpoints" / "adam_batch_norm"
-    result = run("import-tf", str(source), str(tmp_path))
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == f"{tmp_path}/model.ckpt-6"
-    assert raydnn.train.load_variable(str(tmp_path), "global_step") == 6
+def test_an_untrained_model_is_not_evaluated(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    for arguments in (["evaluate"], ["predict", "--out", "out"], ["export", "--out", "out"]):
+        result = run_in_a_fork(arguments[0], "run.yaml", *arguments[1:], folder=tmp_path)
+        assert result.returncode == 1
+        assert "error: there is no checkpoint in model; train the model first: raydnn train" in result.stderr
+        assert not (tmp_path / "out").exists()
 
 
-def test_import_tf_of_something_else_says_so_and_fails(tmp_path: Path):
-    result = run("import-tf", str(tmp_path), str(tmp_path / "model"))
-    assert result.returncode == 1
-    assert "neither a TensorFlow checkpoint" in result.stderr
+def test_log_records_can_be_json_lines(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    result = run_in_a_fork("train", "run.yaml", "--log-format", "json", folder=tmp_path)
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert {"time", "level", "logger", "message"} == set(lines[0])
+    assert any(line["message"].startswith("Saved checkpoint for step 0") for line in lines)

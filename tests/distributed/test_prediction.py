@@ -15,6 +15,7 @@ from custom_models import twin_model_fn
 from fake_data import LABEL, fake_classifier, fake_input_fn, fake_table
 
 import raydnn
+from raydnn.distributed.prediction import write_parquet
 from raydnn.feature_column import categorical_column_with_identity, embedding_column
 
 # Actors cannot import test modules by name.
@@ -140,3 +141,15 @@ def test_a_gpu_is_asked_for_only_where_there_is_one(tmp_path: Path) -> None:
     estimator = fake_classifier(tmp_path, raydnn.RunConfig(use_gpu=True))
     with pytest.raises(ValueError, match=r"has 0 GPUs, but with RunConfig\(use_gpu=True\) 1 actors"):
         estimator.predict_dataset(ray.data.range(10))
+
+
+def test_predictions_become_parquet_files_without_a_word(
+    classifier: raydnn.DNNClassifier, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    planned = classifier.predict_dataset(in_blocks(fake_table(90), 30), ["class_ids"], concurrency=1)
+    write_parquet(planned, str(tmp_path / "out"))
+    written = pq.read_table(tmp_path / "out")
+    assert written.num_rows == 90
+    assert written.column_names == [*fake_table(1).column_names, "class_ids"]
+    assert "Dataset" not in capfd.readouterr().err

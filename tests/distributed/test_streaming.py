@@ -134,7 +134,7 @@ def test_a_stream_that_is_closed_half_way_leaves_no_task_behind() -> None:
         assert tasks.free_cpus() == 4
 
 
-def wait_for(is_so: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_for(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline

@@ -74,3 +74,17 @@ def test_a_model_function_whose_predictions_are_no_dict_is_refused() -> None:
     model = TablePredictor(normalized_model_fn, {}, raydnn.RunConfig(), None, None, 1, None, "")
     with pytest.raises(ValueError, match="predictions must be a dict"):
         model(fake_table(5))
+
+
+def test_tables_are_predicted_one_by_one_in_this_process(tmp_path: Path) -> None:
+    classifier = fake_classifier(tmp_path)
+    table = fake_table(50)
+    found = classifier.predict_tables((table.slice(start, 20) for start in (0, 20, 40)), ["logits"], prefix="my_")
+    sizes = []
+    expected = iter(classifier.predict(lambda: raydnn.inputs.from_arrow(table), ["logits"]))
+    for part in found:
+        sizes.append(part.num_rows)
+        assert part.column_names == [*table.column_names, "my_logits"]
+        for value in part["my_logits"].to_pylist():
+            np.testing.assert_allclose(value, next(expected)["logits"][0], rtol=1e-6)
+    assert sizes == [20, 20, 10]

@@ -1,9 +1,9 @@
 """A program that trains two workers on a streamed Ray Dataset, with an object store of 100 MB.
 
-    python flat_memory.py FOLDER ROWS...
+    python flat_memory.py FOLDER ROWS
 
-trains one epoch over so many rows of about 100 bytes each, for each number, and leaves FOLDER/memory.json: a list with
-the peaks of each of these runs, in bytes.
+trains one epoch over so many rows of about 100 bytes each, and leaves FOLDER/memory.json: the peaks of memory in bytes,
+those of the workers after a tenth of the rows and after all.
 """
 
 import json
@@ -28,17 +28,17 @@ STORE_BYTES = 100 * 2**20
 
 
 class PeakRecorder(raydnn.train.SessionRunHook):
-    """Writes the most memory that the process had after a step, in bytes, into FOLDER/peak-PID when training ends."""
+    """Writes the memory that the process had after each step, in bytes, into FOLDER/peak-PID when training ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._peak = 0
+        self._sizes: list[int] = []
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._peak = max(self._peak, own_bytes("self"))
+        self._sizes.append(own_bytes("self"))
 
     def end(self, session: Any) -> None:
-        (self._folder / f"peak-{os.getpid()}").write_text(str(self._peak))
+        (self._folder / f"peak-{os.getpid()}").write_text(json.dumps(self._sizes))
 
 
 def own_bytes(process: int | str) -> int:
@@ -48,9 +48,10 @@ def own_bytes(process: int | str) -> int:
     return 1024 * int(line.split()[1])
 
 
-def recorded_peaks(folder: Path) -> list[int]:
-    """What the recorders of all processes wrote."""
-    return [int(path.read_text()) for path in folder.glob("peak-*")]
+def recorded_peaks(folder: Path, share: float = 1.0) -> list[int]:
+    """The most that each process had in a share of its steps, the first ones."""
+    sizes = [json.loads(path.read_text()) for path in folder.glob("peak-*")]
+    return [max(of_steps[: round(share * len(of_steps))]) for of_steps in sizes]
 
 
 def write_rows(folder: Path, num_rows: int) -> int:
@@ -117,7 +118,7 @@ class Watch:
                         self.feeder_bytes = max(self.feeder_bytes, own_bytes(process.name))
 
 
-def main(folder: Path, sizes: list[int]) -> None:
+def main(folder: Path, num_rows: int) -> None:
     import ray
     import ray.cloudpickle
     import ray.data
@@ -134,29 +135,25 @@ def main(folder: Path, sizes: list[int]) -> None:
         log_to_driver=False,
         logging_level="ERROR",
     )
-    found = []
-    for num_rows in sizes:
-        of_size = folder / str(num_rows)
-        (of_size / "rows").mkdir(parents=True)
-        decoded = write_rows(of_size / "rows", num_rows)
-        estimator = classifier(of_size / "model", num_workers=2)
-        rows = ray.data.read_parquet(str(of_size / "rows"))
-        with Watch(spilled) as watch:
-            estimator.train(
-                lambda rows=rows: raydnn.inputs.from_ray(rows, label="label", batch_size=BATCH, streaming=True),
-                hooks=[PeakRecorder(of_size)],
-            )
-        found.append(
-            {
-                "decoded": decoded,
-                "steps": int(estimator.get_variable_value("global_step")),
-                "workers": recorded_peaks(of_size),
-                "feeder": watch.feeder_bytes,
-                "spilled": watch.spilled_bytes,
-            }
+    (folder / "rows").mkdir()
+    decoded = write_rows(folder / "rows", num_rows)
+    estimator = classifier(folder / "model", num_workers=2)
+    rows = ray.data.read_parquet(str(folder / "rows"))
+    with Watch(spilled) as watch:
+        estimator.train(
+            lambda: raydnn.inputs.from_ray(rows, label="label", batch_size=BATCH, streaming=True),
+            hooks=[PeakRecorder(folder)],
         )
+    found = {
+        "decoded": decoded,
+        "steps": int(estimator.get_variable_value("global_step")),
+        "workers_early": recorded_peaks(folder, 0.1),
+        "workers": recorded_peaks(folder),
+        "feeder": watch.feeder_bytes,
+        "spilled": watch.spilled_bytes,
+    }
     (folder / "memory.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), list(map(int, sys.argv[2:])))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -22,17 +22,17 @@ MOST = 1.15
 def test_workers_on_a_stream_need_no_more_memory_for_rows_that_the_object_store_cannot_hold(tmp_path: Path) -> None:
     # The newer reader of Ray Data starts processes in each execution, which takes longer than all the rest.
     settings = os.environ | {"RAY_DATA_USE_DATASOURCE_V2": "0"}
-    program = [sys.executable, flat_memory.__file__, str(tmp_path), *map(str, SIZES)]
+    program = [sys.executable, flat_memory.__file__, str(tmp_path), str(SIZES[1])]
     subprocess.run(program, check=True, timeout=250, env=settings)
-    small, large = json.loads((tmp_path / "memory.json").read_text())
-    assert [run["steps"] for run in (small, large)] == [size // flat_memory.BATCH for size in SIZES]
-    assert small["decoded"] < 0.3 * flat_memory.STORE_BYTES
-    assert large["decoded"] > 1.9 * flat_memory.STORE_BYTES
-    assert len(small["workers"]) == len(large["workers"]) == 2
-    assert max(large["workers"]) <= MOST * min(small["workers"])
+    found = json.loads((tmp_path / "memory.json").read_text())
+    assert found["steps"] == SIZES[1] // flat_memory.BATCH
+    assert found["decoded"] > 1.9 * flat_memory.STORE_BYTES
+    assert len(found["workers"]) == 2
+    # A tenth of the rows would fit into the store; to start a second training for them takes half a minute.
+    assert max(found["workers"]) <= MOST * min(found["workers_early"])
     # Windows and what the pipeline is allowed take two thirds of the store: what goes through it finds room.
-    assert large["spilled"] < 0.25 * flat_memory.STORE_BYTES
-    assert large["feeder"] <= MOST * small["feeder"]
+    assert found["spilled"] < 0.25 * flat_memory.STORE_BYTES
+    assert found["feeder"] < 3 * flat_memory.STORE_BYTES
 
 
 @pytest.fixture

@@ -88,26 +88,31 @@ def _without_ray(monkeypatch: pytest.MonkeyPatch, two_processes: WorkerProcesses
     two_processes.stand_in_for_ray(monkeypatch)
 
 
-def test_two_workers_train_as_one_process_does(tmp_path: Path):
-    compare_with_one_process(tmp_path, Reduction.SUM_BY_NONZERO_WEIGHTS, batch_norm=True)
+def test_two_workers_on_a_ray_dataset_train_as_one_process_does_on_its_rows_in_order(tmp_path: Path):
+    def from_ray():
+        rows = ray.data.from_arrow([make_table().slice(start, 300) for start in range(0, ROWS, 300)])
+        return raydnn.inputs.from_ray(rows, label="label", batch_size=BATCH, num_epochs=2)
+
+    compare_with_one_process(tmp_path, Reduction.SUM_BY_NONZERO_WEIGHTS, batch_norm=True, shuffle=False, rows=from_ray)
 
 
 @pytest.mark.usefixtures("_without_ray")
 def test_a_summed_loss_is_the_same_for_two_workers(tmp_path: Path):
-    compare_with_one_process(tmp_path, Reduction.SUM, batch_norm=False)
+    compare_with_one_process(tmp_path, Reduction.SUM, batch_norm=False, shuffle=True)
 
 
-def compare_with_one_process(tmp_path: Path, reduction: str, batch_norm: bool) -> None:
+def compare_with_one_process(tmp_path: Path, reduction: str, batch_norm: bool, shuffle: bool, rows: Any = None) -> None:
+    """Train with two workers and without, these on the rows in memory; `rows` gives them to the workers otherwise."""
     table = make_table()
     arguments = {"loss_reduction": reduction, "batch_norm": batch_norm, "weight_column": "importance"}
 
     def input_fn():
-        return raydnn.inputs.from_arrow(table, label="label", batch_size=BATCH, num_epochs=2, shuffle=True, seed=3)
+        return raydnn.inputs.from_arrow(table, label="label", batch_size=BATCH, num_epochs=2, shuffle=shuffle, seed=3)
 
     alone = classifier(tmp_path / "alone", None, **arguments)
     together = classifier(tmp_path / "together", 2, **arguments)
     expected = train(alone, input_fn, tmp_path / "alone-losses")
-    found = train(together, input_fn, tmp_path / "together-losses")
+    found = train(together, rows or input_fn, tmp_path / "together-losses")
     assert len(expected) == 2 * -(-ROWS // BATCH)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     for name, value in variables(alone).items():
@@ -155,21 +160,6 @@ def test_a_run_with_shards_of_1000_and_3_rows_ends_and_uses_every_row(tmp_path: 
     losses = train(estimator, input_fn, tmp_path / "losses")
     assert len(losses) == -(-1000 // BATCH)
     assert sum(losses) / np.log(2) == pytest.approx(ROWS, rel=1e-5)
-
-
-def test_a_ray_dataset_gives_two_workers_the_batches_of_its_rows_in_order(tmp_path: Path):
-    table = make_table()
-
-    def from_ray():
-        rows = ray.data.from_arrow([table.slice(start, 300) for start in range(0, ROWS, 300)])
-        return raydnn.inputs.from_ray(rows, label="label", batch_size=BATCH)
-
-    alone, together = classifier(tmp_path / "alone", None), classifier(tmp_path / "together", 2)
-    expected = train(
-        alone, lambda: raydnn.inputs.from_arrow(table, label="label", batch_size=BATCH), tmp_path / "alone-losses"
-    )
-    found = train(together, from_ray, tmp_path / "together-losses")
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_a_bare_ray_dataset_with_its_label_is_an_input(tmp_path: Path):

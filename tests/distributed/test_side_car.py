@@ -140,6 +140,7 @@ def test_checkpoints_are_evaluated_and_exported_while_training_goes_on(
     assert not (tmp_path / "eval").exists()
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_killed_side_car_is_replaced_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file, killed = tmp_path / "processes", tmp_path / "killed"
 

@@ -11,8 +11,9 @@ from raydnn.inputs.arrays import concat_batches, features_to_arrow, labels_to_ar
 from raydnn.inputs.batch import Batch, ToTensors
 from raydnn.inputs.dataset import Dataset
 from raydnn.inputs.input_fn import Input
-from raydnn.inputs.ordered_map import Prefetch, map_in_thread, map_inline
+from raydnn.inputs.ordered_map import map_in_thread, map_inline
 from raydnn.inputs.plan import Cursor, EpochPlan, Unit
+from raydnn.inputs.prefetch import Prefetch
 from raydnn.inputs.prepare import Preparer
 
 PREFETCHED_BATCHES = 2

@@ -31,6 +31,7 @@ bench: $(BIN)/raydnn  ## Measure speeds against peers
 	$(BIN)/python benchmarks/encoder.py
 	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/speed.py
 
 clean:  ## Remove the environment and all runs
 	rm -rf $(VENV) runs build dist

@@ -3,6 +3,8 @@
 import logging
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -119,7 +121,8 @@ class RayLauncher:
                 logging_config=LoggingConfig(log_level="ERROR"),
             ),
         )
-        with _environment(_TRAIN_SETTINGS | (_ELASTIC_SETTINGS if config.is_elastic else {})), own_errors():
+        settings = _TRAIN_SETTINGS | (_ELASTIC_SETTINGS if config.is_elastic else {})
+        with _environment(settings), _ctrl_c_kept(), own_errors():
             trainer.fit()
         # Checkpoints are our own: what Ray Train kept of a finished run serves nobody.
         storage.remove_folder(storage_path if config.storage is None else storage.join(storage_path, run_name))
@@ -143,6 +146,17 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def _ctrl_c_kept() -> Iterator[None]:
+    """Ctrl-C means after the block what it meant before: Ray Train leaves its own handler behind."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 def _train_on_worker(config: dict[str, Any]) -> None:

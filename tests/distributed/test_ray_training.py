@@ -1,5 +1,6 @@
 """Training with Ray Train workers, against training in this process."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -202,11 +203,13 @@ def test_an_engine_raises_what_a_reader_raises(engine: str, tmp_path: Path):
 
 def test_what_a_worker_raises_is_raised_here(tmp_path: Path):
     table = make_table(100).set_column(4, "label", pa.array([2] * 100))
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     with pytest.raises(raydnn.errors.InvalidArgumentError, match="label 2 in row 0 is out of range"):
-        classifier(tmp_path / "model", 2).train(
+        classifier(tmp_path / "model", 1).train(
             lambda: raydnn.inputs.from_arrow(table, label="label"), hooks=[ProcessRecorder(tmp_path)]
         )
-    assert_all_end(recorded_processes(tmp_path), expected=2)
+    assert signal.getsignal(signal.SIGINT) is on_ctrl_c
+    assert_all_end(recorded_processes(tmp_path), expected=1)
 
 
 def test_a_ray_dataset_that_lacks_a_feature_is_refused_by_name(tmp_path: Path):

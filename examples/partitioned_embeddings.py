@@ -75,7 +75,10 @@ def train(name: str, folder: Path, table: pa.Table, arguments: argparse.Namespac
         save_checkpoints_steps=0,
         save_summary_steps=0,
     )
-    classifier = raydnn.DNNClassifier([64, 32], columns, config=config)
+    # Steps small enough that the rounding of sums does not grow from step to step.
+    classifier = raydnn.DNNClassifier(
+        [64, 32], columns, optimizer=lambda: raydnn.train.AdagradOptimizer(0.01), config=config
+    )
     classifier.train(
         lambda: raydnn.inputs.from_arrow(table, label="clicked", batch_size=BATCH),
         hooks=[Witness(folder / f"{name}-seen")],

@@ -8,7 +8,7 @@ import raydnn
 from raydnn import storage
 from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Debug, LogFormat, Logs, Overrides, RunFile
-from raydnn.cli.report import MISUSED, reporting
+from raydnn.cli.output import MISUSED, output_of
 
 if TYPE_CHECKING:
     from raydnn.config.checks import Finding
@@ -27,7 +27,7 @@ def check(
 
     Example: raydnn check run.yaml --set data.train=data/new.parquet
     """
-    with reporting("check", as_json, debug, log_format) as report:
+    with output_of("check", as_json, debug, log_format) as output:
         run = runs.load_run(run_file, overrides)
         # By name: these load torch.
         profiling, checks = import_module("raydnn.config.profiling"), import_module("raydnn.config.checks")
@@ -41,13 +41,13 @@ def check(
             for finding, line in zip(found, lines, strict=True)
         ]
         counts = {level: sum(row["level"] == level for row in rows) for level in ("error", "warning")}
-        report.add(rows=train.rows, errors=counts["error"], warnings=counts["warning"], findings=rows)
+        output.add(rows=train.rows, errors=counts["error"], warnings=counts["warning"], findings=rows)
         for row in rows:
             where = "override" if row["line"] is None else f"{run_file}:{row['line']}"
-            report.show(f"{row['level']:7}  {where}: {row['key']}: {row['text']}")
+            output.show(f"{row['level']:7}  {where}: {row['key']}: {row['text']}")
         told = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items())
-        report.show(f"{train.rows:,} rows: {told}")
-        report.exit_code = MISUSED if counts["error"] else 0
+        output.show(f"{train.rows:,} rows: {told}")
+        output.exit_code = MISUSED if counts["error"] else 0
 
 
 def _lines(run_file: str, overrides: Mapping[str, Any], found: Sequence["Finding"]) -> list[int | None]:

@@ -8,7 +8,7 @@ import typer
 from raydnn.cli import runs
 from raydnn.cli.checks import all_checks
 from raydnn.cli.options import AsJson, Debug, LogFormat, Logs, Overrides
-from raydnn.cli.report import FAILED, reporting
+from raydnn.cli.output import FAILED, output_of
 
 
 def doctor(
@@ -24,15 +24,15 @@ def doctor(
 
     Example: raydnn doctor run.yaml --set run.num_workers=8
     """
-    with reporting("doctor", as_json, debug, log_format) as report:
+    with output_of("doctor", as_json, debug, log_format) as output:
         run = None if run_file is None else runs.load_run(run_file, overrides)
         found = []
         for check in all_checks(run):
             found.append(check)
-            report.show(f"{check.status:8} {check.name}: {check.detail}")
+            output.show(f"{check.status:8} {check.name}: {check.detail}")
             if check.way_out:
-                report.show(f"         -> {check.way_out}")
-        report.add(checks=[asdict(check) for check in found])
+                output.show(f"         -> {check.way_out}")
+        output.add(checks=[asdict(check) for check in found])
         if any(check.status == "failed" for check in found):
-            report.exit_code = FAILED
-            report.add(status="failed")
+            output.exit_code = FAILED
+            output.add(status="failed")

@@ -6,7 +6,7 @@ import typer
 
 from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Checkpoint, Debug, LogFormat, Logs, Overrides, RunFile
-from raydnn.cli.report import reporting
+from raydnn.cli.output import output_of
 
 
 def evaluate(
@@ -22,11 +22,11 @@ def evaluate(
 
     Example: raydnn evaluate run.yaml --checkpoint runs/flights/model.ckpt-500 --set data.eval=june.parquet
     """
-    with reporting("evaluate", as_json, debug, log_format) as report:
+    with output_of("evaluate", as_json, debug, log_format) as output:
         run = runs.load_run(run_file, overrides)
         rows = run.eval_input()
         estimator = runs.trained(run, checkpoint)
         name = name or run.eval.name
         metrics = estimator.evaluate(rows, run.eval.steps, checkpoint_path=checkpoint, name=name)
-        report.add(model_dir=estimator.model_dir, name=name, metrics=metrics)
-        report.show(runs.metrics_table(f"Evaluation{f' {name}' if name else ''}", metrics))
+        output.add(model_dir=estimator.model_dir, name=name, metrics=metrics)
+        output.show(runs.metrics_table(f"Evaluation{f' {name}' if name else ''}", metrics))

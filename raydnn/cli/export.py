@@ -8,7 +8,7 @@ import typer
 import raydnn
 from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Checkpoint, Debug, LogFormat, Logs, Overrides, RunFile
-from raydnn.cli.report import reporting
+from raydnn.cli.output import output_of
 
 
 class Receiver(StrEnum):
@@ -34,7 +34,7 @@ def export(
 
     Example: raydnn export run.yaml --out exports --receiver parsing
     """
-    with reporting("export", as_json, debug, log_format) as report:
+    with output_of("export", as_json, debug, log_format) as output:
         run = runs.load_run(run_file, overrides)
         estimator = runs.trained(run, checkpoint)
         spec = raydnn.feature_column.make_parse_example_spec(run.feature_columns())
@@ -44,5 +44,5 @@ def export(
         else:
             receiver_fn = builders.build_parsing_serving_input_receiver_fn(spec)
         path = estimator.export_saved_model(out, receiver_fn, checkpoint_path=checkpoint).decode()
-        report.add(model_dir=estimator.model_dir, export=path)
-        report.show(path)
+        output.add(model_dir=estimator.model_dir, export=path)
+        output.show(path)

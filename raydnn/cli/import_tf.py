@@ -6,7 +6,7 @@ import typer
 
 import raydnn
 from raydnn.cli.options import AsJson, Debug, LogFormat
-from raydnn.cli.report import reporting
+from raydnn.cli.output import output_of
 
 
 def import_tf(
@@ -19,7 +19,7 @@ def import_tf(
 
     Example: raydnn import-tf old/model.ckpt-1200 new/model
     """
-    with reporting("import-tf", as_json, debug, LogFormat.TEXT) as report:
+    with output_of("import-tf", as_json, debug, LogFormat.TEXT) as output:
         path = raydnn.import_tf_checkpoint(checkpoint, model_dir)
-        report.add(model_dir=model_dir, checkpoint=path)
-        report.show(path)
+        output.add(model_dir=model_dir, checkpoint=path)
+        output.show(path)

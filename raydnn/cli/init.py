@@ -8,7 +8,7 @@ import typer
 import raydnn
 from raydnn import storage
 from raydnn.cli.options import AsJson, Debug, LogFormat, Logs
-from raydnn.cli.report import reporting
+from raydnn.cli.output import output_of
 from raydnn.errors import ConfigError
 
 
@@ -30,7 +30,7 @@ def init(
 
     Example: raydnn init data/train.csv --label late
     """
-    with reporting("init", as_json, debug, log_format) as report:
+    with output_of("init", as_json, debug, log_format) as output:
         if storage.exists(out) and not force:
             raise ConfigError(f"{out} is there already; choose another --out, or write over it with --force")
         # By name: these load torch.
@@ -43,8 +43,8 @@ def init(
         run = raydnn.config.loads(text, name=out)
         storage.write_bytes(out, text.encode())
         others = len(profile.columns) - (1 if weight is None else 2)
-        report.add(run=out, rows=profile.rows, columns=others, features=list(run.features))
-        report.show(
+        output.add(run=out, rows=profile.rows, columns=others, features=list(run.features))
+        output.show(
             f"{out}: {len(run.features)} features of {others} columns, {profile.rows:,} rows",
             f"next: raydnn check {out}",
         )

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 import raydnn
 from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Debug, LogFormat, ModelDir
-from raydnn.cli.report import reporting
+from raydnn.cli.output import output_of
 
 
 def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) -> None:
@@ -18,7 +18,7 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
 
     Example: raydnn inspect runs/flights/model
     """
-    with reporting("inspect", as_json, debug, LogFormat.TEXT) as report:
+    with output_of("inspect", as_json, debug, LogFormat.TEXT) as output:
         reader = raydnn.train.load_checkpoint(model_dir)
         manifest = reader.manifest if isinstance(reader, raydnn.train.CheckpointReader) else None
         dtypes = reader.get_variable_to_dtype_map()
@@ -35,7 +35,7 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
         total = sum(variable["bytes"] for variable in variables)
         kept = runs.checkpoints(model_dir)
         position = None if manifest is None else manifest.input_position
-        report.add(
+        output.add(
             checkpoint=reader.path,
             global_step=reader.global_step,
             variables=variables,
@@ -50,9 +50,9 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
             cells = (variable["name"], shape_text, variable["dtype"], variable["bytes"], variable["parts"])
             table.add_row(*map(str, cells))
         table.columns[0].footer, table.columns[3].footer = f"total ({decimal(total)})", str(total)
-        report.show(table, *(f"checkpoint  {path}" for path in kept))
+        output.show(table, *(f"checkpoint  {path}" for path in kept))
         if position is not None:
-            report.show(f"The input goes on at epoch {position['epoch'] + 1}, batch {position['batch'] + 1}.")
+            output.show(f"The input goes on at epoch {position['epoch'] + 1}, batch {position['batch'] + 1}.")
 
 
 def _num_bytes(shape: list[int], dtype: str) -> int:

@@ -7,7 +7,7 @@ import typer
 
 from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Checkpoint, Debug, LogFormat, Logs, Overrides, RunFile
-from raydnn.cli.report import reporting
+from raydnn.cli.output import output_of
 
 
 def predict(
@@ -30,7 +30,7 @@ def predict(
 
     Example: raydnn predict run.yaml --out predicted --keys probabilities,class_ids
     """
-    with reporting("predict", as_json, debug, log_format) as report:
+    with output_of("predict", as_json, debug, log_format) as output:
         run = runs.load_run(run_file, overrides)
         rows, given = run.predict_input(), run.data.files("predict")
         estimator = runs.trained(run, checkpoint)
@@ -46,5 +46,5 @@ def predict(
             prefix=prefix,
         )
         num_rows = files.write(out)
-        report.add(out=out, rows=num_rows)
-        report.show(f"{num_rows:,} rows are in {out}")
+        output.add(out=out, rows=num_rows)
+        output.show(f"{num_rows:,} rows are in {out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import raydnn
 from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Debug, LogFormat, Logs, Overrides, RunFile
-from raydnn.cli.report import Report, reporting
+from raydnn.cli.output import Output, output_of
 
 if TYPE_CHECKING:
     from raydnn.config import Run
@@ -27,7 +27,7 @@ def train(
 
     Example: raydnn train run.yaml --set model.dropout=0.1 --set run.num_workers=2
     """
-    with reporting("train", as_json, debug, log_format) as report:
+    with output_of("train", as_json, debug, log_format) as output:
         is_watched = log_format is LogFormat.TEXT and sys.stderr.isatty()
         run = runs.load_run(run_file, overrides, progress=is_watched)
         estimator = run.estimator()
@@ -36,14 +36,14 @@ def train(
             try:
                 metrics = _train(run, estimator)
             finally:
-                _tell_places(report, run, estimator)
-        report.add(metrics=metrics, seconds=round(time.monotonic() - start, 3))
+                _tell_places(output, run, estimator)
+        output.add(metrics=metrics, seconds=round(time.monotonic() - start, 3))
         if stop.signal is not None:
             # The process of an evaluator ends without an error.
-            report.exit_code = 128 + stop.signal
-            report.add(status="stopped", signal=stop.signal.name)
+            output.exit_code = 128 + stop.signal
+            output.add(status="stopped", signal=stop.signal.name)
         if metrics is not None:
-            report.show(runs.metrics_table("Evaluation", metrics))
+            output.show(runs.metrics_table("Evaluation", metrics))
 
 
 def _train(run: "Run", estimator: "raydnn.DNNClassifier") -> dict[str, Any] | None:
@@ -54,12 +54,12 @@ def _train(run: "Run", estimator: "raydnn.DNNClassifier") -> dict[str, Any] | No
     return raydnn.estimator.train_and_evaluate(estimator, run.train_spec(), run.eval_spec())[0]
 
 
-def _tell_places(report: Report, run: "Run", estimator: "raydnn.DNNClassifier") -> None:
+def _tell_places(output: Output, run: "Run", estimator: "raydnn.DNNClassifier") -> None:
     """Say where everything is, one thing a line, to be copied."""
     model_dir = estimator.model_dir
     kept, exported = runs.checkpoints(model_dir), runs.exports(model_dir)
     step = raydnn.train.load_checkpoint(kept[-1]).global_step if kept else None
-    report.add(model_dir=model_dir, global_step=step, checkpoints=kept, exports=exported)
+    output.add(model_dir=model_dir, global_step=step, checkpoints=kept, exports=exported)
     lines = [f"model        {model_dir}"]
     lines += [f"checkpoint   {path}" for path in kept[-1:]]
     lines += [f"export       {path}" for path in exported]
@@ -68,4 +68,4 @@ def _tell_places(report: Report, run: "Run", estimator: "raydnn.DNNClassifier") 
     if tracking is not None:
         store = getattr(tracking, "tracking_uri", None) or f"sqlite:///{model_dir}/mlflow.db"
         lines.append(f"MLflow       mlflow ui --backend-store-uri {store}")
-    report.show(*lines)
+    output.show(*lines)

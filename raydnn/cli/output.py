@@ -23,7 +23,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _EXPLAINED = (ValueError, OSError, ImportError, errors.OpError, errors.NanLossDuringTrainingError)
 
 
-class Report:
+class Output:
     """The outcome of a command.
 
     Args:
@@ -73,7 +73,7 @@ class Report:
 
 
 @contextmanager
-def reporting(command: str, as_json: bool, debug: bool, log_format: LogFormat) -> Iterator[Report]:
+def output_of(command: str, as_json: bool, debug: bool, log_format: LogFormat) -> Iterator[Output]:
     """Run a command: log records, errors, output and the exit code are seen to.
 
     Args:
@@ -86,16 +86,16 @@ def reporting(command: str, as_json: bool, debug: bool, log_format: LogFormat) -
         typer.Exit: the exit code is not 0.
     """
     write_logs(log_format)
-    report = Report(command, as_json)
+    output = Output(command, as_json)
     with _stdout_kept(as_json) as stdout:
         try:
-            yield report
+            yield output
         except (Exception, KeyboardInterrupt) as error:
-            report.fail(error, debug)
+            output.fail(error, debug)
         if as_json:
-            os.write(stdout, f"{report.to_json()}\n".encode())
-    if report.exit_code:
-        raise typer.Exit(report.exit_code)
+            os.write(stdout, f"{output.to_json()}\n".encode())
+    if output.exit_code:
+        raise typer.Exit(output.exit_code)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def read(kind: str, paths: Sequence[str], options: Mapping[str, Any]) -> ray.dat
     package = _PACKAGES.get(kind)
     if package is not None and find_spec(package) is None:
         raise ModuleNotFoundError(
-            f"{paths[0]} is read with the package {package}, which is not installed: pip install {package}"
+            f"{paths[0]} is read with the package {package}, which is not installed: pip install 'raydnn[{kind}]'"
         )
     ensure_ray()
     if kind == "iceberg":

@@ -13,6 +13,7 @@ from raydnn.cli.import_tf import import_tf
 from raydnn.cli.init import init
 from raydnn.cli.inspect import inspect
 from raydnn.cli.predict import predict
+from raydnn.cli.split import split
 from raydnn.cli.train import train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -33,5 +34,5 @@ def main(
         raise typer.Exit
 
 
-for command in (init, check, train, evaluate, predict, export, inspect, import_tf, doctor):
+for command in (split, init, check, train, evaluate, predict, export, inspect, import_tf, doctor):
     app.command()(command)

@@ -2,9 +2,11 @@
 
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from commands import COMMAND, outcome, run, run_in_a_fork, write_run
@@ -12,6 +14,26 @@ from commands import COMMAND, outcome, run, run_in_a_fork, write_run
 from raydnn.train import CheckpointReader, latest_checkpoint, load_checkpoint
 
 ENDLESS = ["--set", "data.epochs=null", "--set", "data.eval=null", "--set", "exporters=[]"]
+
+SCRIPT = """
+import raydnn
+from raydnn import feature_column as fc
+
+classifier = raydnn.DNNClassifier(
+    [4],
+    [
+        fc.numeric_column("age", normalizer_fn=fc.normalizers.Standardize(49, 18)),
+        fc.embedding_column(fc.categorical_column_with_hash_bucket("city", 32), 4),
+    ],
+    dropout=0.2,
+    config=raydnn.RunConfig("written", tf_random_seed=7),
+)
+classifier.train(
+    lambda: raydnn.inputs.from_parquet(
+        "train.parquet", label="clicked", batch_size=10, num_epochs=2, shuffle=True, seed=3
+    )
+)
+"""
 
 
 def stopped(folder: Path, number: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,6 +79,22 @@ def test_people_see_the_metrics_and_where_everything_is(tmp_path: Path) -> None:
     assert result.returncode == 0
     for text in ("accuracy", "checkpoint   model/model.ckpt-40", "export       model/export/newest/", "--logdir model"):
         assert text in result.stdout
+
+
+def test_a_python_script_that_says_the_same_learns_the_same_bits(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    arguments = ["--set", "data.shuffle=true", "--set", "data.seed=3", "--set", "model.dropout=0.2"]
+    assert run_in_a_fork("train", "run.yaml", *arguments, folder=tmp_path).returncode == 0
+    declared = load_checkpoint(str(tmp_path / "model"))
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    subprocess.run([sys.executable, script], cwd=tmp_path, check=True, timeout=120)
+    written = load_checkpoint(str(tmp_path / "written"))
+    assert declared.global_step == written.global_step == 40
+    names = declared.get_variable_to_shape_map()
+    assert names == written.get_variable_to_shape_map()
+    for name in names:
+        np.testing.assert_array_equal(declared.get_tensor(name), written.get_tensor(name), err_msg=name)
 
 
 def test_after_ctrl_c_the_same_command_goes_on_with_the_next_row(tmp_path: Path) -> None:

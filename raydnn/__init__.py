@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         layers,
         losses,
         metrics,
+        report,
         summary,
         train,
+        tune,
     )
     from raydnn.estimator import DNNClassifier, Estimator, EstimatorSpec, ModeKeys, RunConfig
     from raydnn.inputs import SparseTensor
@@ -64,8 +66,10 @@ __all__ = [
     "losses",
     "metrics",
     "min_max_variable_partitioner",
+    "report",
     "summary",
     "train",
+    "tune",
     "variable_axis_size_partitioner",
 ]
 

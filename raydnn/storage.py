@@ -272,11 +272,17 @@ def filled_folder(url: str) -> Iterator[str]:
         raise FileExistsError(f"{url} is there already; remove it, or choose another folder")
     temporary = temporary_name(url)
     system, path = filesystem(temporary)
-    with writing(path if is_local(url) else tempfile.gettempdir()):
+    final = filesystem(url)[1]
+    is_local_folder = isinstance(system, LocalFileSystem)
+    with writing(path if is_local_folder else tempfile.gettempdir()):
         try:
             system.makedirs(path, exist_ok=True)
             yield temporary
-            system.mv(path, filesystem(url)[1], recursive=True)
+            if is_local_folder:
+                os.rename(path, final)
+            else:
+                _copy_files(system, path, final)
+                remove_folder(temporary)
         except BaseException:
             with suppress(OSError):
                 remove_folder(temporary)
@@ -312,9 +318,7 @@ def new_folder(url: str, last: str, parts: Sequence[str] = ()) -> Iterator[Path]
         # All of an older folder goes first, or its last file would vouch for a mixture of both.
         discard_folder(url, last)
         for part in parts:
-            source = filesystem(part)[1]
-            system.cp_file(source, f"{path}/{part.rsplit('/', 1)[-1]}")
-            system.rm_file(source)
+            _move(system, filesystem(part)[1], f"{path}/{part.rsplit('/', 1)[-1]}")
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         for file in sorted(files, key=lambda file: file == folder / last):
             system.put_file(str(file), f"{path}/{file.relative_to(folder).as_posix()}")
@@ -331,6 +335,46 @@ def local_copy(url: str) -> Iterator[Path]:
         copy = Path(folder) / path.rsplit("/", 1)[-1]
         system.get_file(path, str(copy))
         yield copy
+
+
+@contextmanager
+def local_folder(url: str) -> Iterator[Path]:
+    """A local path to a folder: itself, or a temporary copy of a remote one with all in it."""
+    system, path = filesystem(url)
+    if isinstance(system, LocalFileSystem):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        system.invalidate_cache(path)
+        for source in system.find(path):
+            copy = Path(name, source[len(path) :].lstrip("/"))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            system.get_file(source, str(copy))
+        yield Path(name)
+
+
+def _copy_files(system: Any, folder: str, target: str) -> None:
+    """Copy all files below a folder of an object store, or none.
+
+    File by file: to move a folder is not the same thing with all clients of object stores.
+    """
+    system.invalidate_cache(folder)
+    copies: list[str] = []
+    try:
+        for source in system.find(folder):
+            copies.append(f"{target}/{source[len(folder) :].lstrip('/')}")
+            system.cp_file(source, copies[-1])
+    except BaseException:
+        for copy in copies:
+            with suppress(OSError):
+                system.rm_file(copy)
+        raise
+
+
+def _move(system: Any, source: str, target: str) -> None:
+    """Move a file within an object store, which cannot rename."""
+    system.cp_file(source, target)
+    system.rm_file(source)
 
 
 @contextmanager

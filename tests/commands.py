@@ -46,6 +46,31 @@ OUTCOME = {
         "global_step": {"type": ["integer", "null"]},
         "checkpoints": {"type": "array", "items": {"type": "string"}},
         "exports": {"type": "array", "items": {"type": "string"}},
+        "report": {"type": "string", "pattern": "[.]html$"},
+        "mlflow_run": {"type": ["string", "null"]},
+        "scored": {"enum": ["data.eval", "data.train"]},
+        "sections": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "charts": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "ledger": {
+            "type": "array",
+            "items": {
+                "required": [
+                    "call_start_step",
+                    "epoch",
+                    "first_step",
+                    "last_step",
+                    "read",
+                    "dropped",
+                    "rows",
+                    "workers",
+                ],
+                "properties": {
+                    "dropped": {"type": "object", "additionalProperties": {"type": "integer"}},
+                    "weight": {"type": ["number", "null"]},
+                    "workers": {"type": "array", "items": {"type": "integer"}},
+                },
+            },
+        },
         "checks": {
             "type": "array",
             "items": {

@@ -24,6 +24,7 @@ from killed_training import in_a_fork
 import raydnn
 from raydnn import EstimatorSpec, ModeKeys, feature_column
 from raydnn.train.checkpoint import lock
+from raydnn.train.ledger import read_ledger, sums_of_epochs
 from raydnn.train.run_context import current_context
 
 ROWS = 203
@@ -103,6 +104,14 @@ def assert_each_epoch_uses_each_row_once(model_dir: Path) -> None:
     for first in range(1, EPOCHS * BATCHES, BATCHES):
         rows = [row for step in range(first, first + BATCHES) for row in counted[step]]
         assert sorted(rows) == list(range(ROWS))
+
+
+def assert_the_ledger_has_each_row_once(model_dir: Path) -> None:
+    """The model's own ledger, after a call of EPOCHS epochs from the start."""
+    found = sums_of_epochs(read_ledger(str(model_dir)))
+    counted = [(entry.epoch, entry.first_step, entry.last_step, entry.read, entry.rows) for entry in found]
+    assert counted == [(epoch, epoch * BATCHES + 1, (epoch + 1) * BATCHES, ROWS, ROWS) for epoch in range(EPOCHS)]
+    assert [entry.call_start_step for entry in found] == [0] * EPOCHS
 
 
 def assert_same_bits(found: raydnn.Estimator, expected: raydnn.Estimator) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ("ray", "mlflow", "pandas", "onnx")
+HEAVY = ("ray", "mlflow", "pandas", "onnx", "matplotlib", "sklearn")
 
 
 def run_python(code: str) -> str:
@@ -25,6 +25,7 @@ def modules_loaded_by(code: str, watched: tuple[str, ...]) -> list[str]:
         ("import raydnn; dir(raydnn)", (*HEAVY, "torch", "pydantic")),
         ("import raydnn; raydnn.config.load", HEAVY),
         ("import raydnn; raydnn.DNNClassifier; raydnn.export.load; raydnn.inputs.from_arrow", HEAVY),
+        ("import raydnn.k8s.manifests, raydnn.k8s.run_in_cluster, raydnn.k8s.sweep_in_cluster", HEAVY),
     ],
 )
 def test_import_loads_nothing_that_is_not_needed(code: str, absent: tuple[str, ...]) -> None:

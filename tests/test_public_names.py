@@ -29,8 +29,10 @@ PUBLIC_NAMES = {
         "losses",
         "metrics",
         "min_max_variable_partitioner",
+        "report",
         "summary",
         "train",
+        "tune",
         "variable_axis_size_partitioner",
     ],
     "raydnn.config": [
@@ -132,6 +134,10 @@ PUBLIC_NAMES = {
         "true_negatives",
         "true_positives",
     ],
+    "raydnn.report": [
+        "ReportPlaces",
+        "write_report",
+    ],
     "raydnn.summary": [
         "histogram",
         "scalar",
@@ -148,6 +154,7 @@ PUBLIC_NAMES = {
         "FtrlOptimizer",
         "GlobalStepWaiterHook",
         "GradientDescentOptimizer",
+        "LedgerEntry",
         "LoggingTensorHook",
         "MomentumOptimizer",
         "NanTensorHook",
@@ -183,9 +190,21 @@ PUBLIC_NAMES = {
         "piecewise_constant",
         "placeholder_with_default",
         "polynomial_decay",
+        "read_ledger",
         "save_checkpoint",
         "stop_on_signals",
         "variable_scope",
+    ],
+    "raydnn.tune": [
+        "Sweep",
+        "SweepResult",
+        "SweepSettings",
+        "TrialResult",
+        "first_configurations",
+        "load",
+        "loads",
+        "plan",
+        "run",
     ],
 }
 

@@ -1,7 +1,7 @@
 """The command `raydnn inspect`."""
 
 import math
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from rich.filesize import decimal
@@ -14,7 +14,7 @@ from raydnn.cli.output import output_of
 
 
 def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Show the variables of the newest checkpoint, all checkpoints, and where the input goes on.
+    """Show the newest checkpoint's variables, all checkpoints, the rows of each epoch, and where the input goes on.
 
     Example: raydnn inspect runs/flights/model
     """
@@ -34,6 +34,7 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
         ]
         total = sum(variable["bytes"] for variable in variables)
         kept = runs.checkpoints(model_dir)
+        epochs = raydnn.train.ledger.sums_of_epochs(raydnn.train.read_ledger(model_dir))
         position = None if manifest is None else manifest.input_position
         output.add(
             checkpoint=reader.path,
@@ -41,16 +42,19 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
             variables=variables,
             total_bytes=total,
             checkpoints=kept,
+            ledger=[asdict(epoch) for epoch in epochs],
             input_position=None if position is None else {key: position[key] for key in ("epoch", "batch")},
         )
         table = Table(Column("variable", overflow="fold"), "shape", "dtype", "bytes", "parts", show_footer=True)
-        table.title = f"{Path(reader.path)} at step {reader.global_step}"
+        table.title = f"{reader.path} at step {reader.global_step}"
         for variable in variables:
             shape_text = " x ".join(map(str, variable["shape"])) or "scalar"
             cells = (variable["name"], shape_text, variable["dtype"], variable["bytes"], variable["parts"])
             table.add_row(*map(str, cells))
         table.columns[0].footer, table.columns[3].footer = f"total ({decimal(total)})", str(total)
         output.show(table, *(f"checkpoint  {path}" for path in kept))
+        if epochs:
+            output.show(runs.ledger_table(epochs))
         if position is not None:
             output.show(f"The input goes on at epoch {position['epoch'] + 1}, batch {position['batch'] + 1}.")
 

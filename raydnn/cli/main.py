@@ -12,9 +12,12 @@ from raydnn.cli.export import export
 from raydnn.cli.import_tf import import_tf
 from raydnn.cli.init import init
 from raydnn.cli.inspect import inspect
+from raydnn.cli.k8s import k8s
 from raydnn.cli.predict import predict
+from raydnn.cli.report import report
 from raydnn.cli.split import split
 from raydnn.cli.train import train
+from raydnn.cli.tune import tune
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,5 +37,6 @@ def main(
         raise typer.Exit
 
 
-for command in (split, init, check, train, evaluate, predict, export, inspect, import_tf, doctor):
+for command in (split, init, check, train, tune, evaluate, predict, report, export, inspect, import_tf, doctor):
     app.command()(command)
+app.add_typer(k8s, name="k8s")

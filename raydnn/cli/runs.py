@@ -13,6 +13,9 @@ from raydnn.errors import ConfigError
 if TYPE_CHECKING:
     from raydnn.config import Run
 
+RUN_FILE = "run.yaml"
+"""The run that a model_dir was trained with last, overrides included."""
+
 
 def load_run(path: str, overrides: Sequence[str] | None, **settings: Any) -> "Run":
     """The run of a file.
@@ -30,6 +33,33 @@ def load_run(path: str, overrides: Sequence[str] | None, **settings: Any) -> "Ru
         return raydnn.config.load(path, given | raydnn.config.parse_overrides(overrides or ()))
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
+
+
+def save_run(run: "Run", model_dir: str) -> None:
+    """Write a run into its model_dir, for those who look at the model later."""
+    storage.check_writable(model_dir)
+    storage.write_bytes(storage.join(model_dir, RUN_FILE), run.to_yaml().encode())
+
+
+def run_file_of(place: str) -> tuple[str, dict[str, str]]:
+    """The run file that a path means.
+
+    Args:
+        place: a run file, or a model_dir that `save_run` has written into.
+
+    Returns:
+        Its path, and the settings that lead back to that model_dir, wherever it was when it was trained.
+
+    Raises:
+        ConfigError: it is a folder without a run file.
+    """
+    inside = storage.join(place, RUN_FILE)
+    if storage.exists(inside):
+        return inside, {"model_dir": place}
+    system, path = storage.filesystem(place)
+    if system.isdir(path):
+        raise ConfigError(f"{place} holds no {RUN_FILE}, which raydnn train writes; give the run file instead")
+    return place, {}
 
 
 def trained(run: "Run", checkpoint: str | None) -> "raydnn.DNNClassifier":
@@ -65,6 +95,28 @@ def exports(model_dir: str) -> list[str]:
         for name in storage.list_folder(folder)
         if re.fullmatch(r"\d{10}", name)
     ]
+
+
+def ledger_table(epochs: Sequence["raydnn.train.LedgerEntry"]) -> Table:
+    """What became of the rows of epochs, for people."""
+    names = ["call from step", "epoch", "steps", "read", "dropped", "trained on", "workers saw"]
+    has_weights = any(epoch.weight is not None for epoch in epochs)
+    table = Table(*names, *(["weight", "of weight 0"] if has_weights else []), title="Rows")
+    for epoch in epochs:
+        dropped = [f"{rows:,} {reason}" for reason, rows in epoch.dropped.items() if rows]
+        cells = [
+            str(epoch.call_start_step),
+            str(epoch.epoch + 1),
+            f"{epoch.first_step} to {epoch.last_step}",
+            f"{epoch.read:,}",
+            "; ".join(dropped) or "0",
+            f"{epoch.rows:,}",
+            ", ".join(f"{rows:,}" for rows in epoch.workers),
+        ]
+        if has_weights:
+            cells += ["" if epoch.weight is None else f"{epoch.weight:,.7g}", str(epoch.zero_weight_rows or 0)]
+        table.add_row(*cells)
+    return table
 
 
 def metrics_table(title: str, metrics: Mapping[str, Any]) -> Table:

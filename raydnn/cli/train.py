@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import raydnn
@@ -31,12 +32,14 @@ def train(
         is_watched = log_format is LogFormat.TEXT and sys.stderr.isatty()
         run = runs.load_run(run_file, overrides, progress=is_watched)
         estimator = run.estimator()
-        start = time.monotonic()
+        start, ledger = time.monotonic(), raydnn.train.read_ledger(estimator.model_dir)
         with raydnn.train.stop_on_signals() as stop:
             try:
+                runs.save_run(run, estimator.model_dir)
                 metrics = _train(run, estimator)
             finally:
                 _tell_places(output, run, estimator)
+                output.add(ledger=[asdict(epoch) for epoch in _epochs_since(ledger, estimator.model_dir)])
         output.add(metrics=metrics, seconds=round(time.monotonic() - start, 3))
         if stop.signal is not None:
             # The process of an evaluator ends without an error.
@@ -52,6 +55,15 @@ def _train(run: "Run", estimator: "raydnn.DNNClassifier") -> dict[str, Any] | No
         estimator.train(run.train_input(), max_steps=run.eval.max_steps)
         return None
     return raydnn.estimator.train_and_evaluate(estimator, run.train_spec(), run.eval_spec())[0]
+
+
+def _epochs_since(ledger: list["raydnn.train.LedgerEntry"], model_dir: str) -> list["raydnn.train.LedgerEntry"]:
+    """The epochs of the call of train that has gone on with a ledger; none if no call has."""
+    entries = raydnn.train.read_ledger(model_dir)
+    if not entries or entries == ledger:
+        return []
+    of_call = [entry for entry in entries if entry.call_start_step == entries[-1].call_start_step]
+    return raydnn.train.ledger.sums_of_epochs(of_call)
 
 
 def _tell_places(output: Output, run: "Run", estimator: "raydnn.DNNClassifier") -> None:

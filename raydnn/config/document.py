@@ -28,6 +28,8 @@ _SHORT_FORMS = {
     "embed": "dimension",
     "optimizer": "name",
     "warm_start_from": "ckpt_to_initialize_from",
+    "search": "kind",
+    "scheduler": "kind",
 }
 
 
@@ -96,6 +98,10 @@ class Document:
             self.problems.append(Problem((key,), "an override must be keys joined by '.', such as model.dropout"))
             self.overridden.add((key,))
             return
+        self.override_at(place, value)
+
+    def override_at(self, place: Place, value: Any) -> None:
+        """Set the value of a place."""
         parent = self._container(place)
         self.overridden.add(place)
         if parent is None:

@@ -34,9 +34,7 @@ def hold_out(source: RowsInput, out: str, share: float, seed: int) -> tuple[int,
         FileExistsError: the folder is there already.
     """
     if source.format not in ("csv", "parquet"):
-        raise ConfigError(
-            f"{source.paths[0]} is of the format {source.format}; rows are split of CSV and Parquet files"
-        )
+        raise ConfigError(f"{source.paths[0]} is of the format {source.format}; only CSV and Parquet are split")
     draw = np.random.default_rng(seed)
     try:
         rows = _open(source)

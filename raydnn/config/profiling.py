@@ -45,15 +45,25 @@ def profile_input(source: RowsInput, watched: Mapping[str, pa.Array] | None = No
     return profile
 
 
-def _profile(source: RowsInput, watched: Mapping[str, pa.Array]) -> Profile:
+def read_here(source: RowsInput) -> Iterator[pa.RecordBatch] | None:
+    """The rows of an input function in their order, with all columns; None where Ray Data has to read them.
+
+    Raises:
+        FileNotFoundError: a path is not there.
+    """
     if source.format == "tfrecord":
-        examples = TFRecordFragments.open(source.paths, source.spec, source.compression_type)
-        return merge(profile_rows(rows, watched) for rows in _read(examples))
+        return _read(TFRecordFragments.open(source.paths, source.spec, source.compression_type))
     if not source.options and source.format in ("csv", "parquet"):
         files = find_files(source.paths, f".{source.format}")
         if all(storage.is_local(file) for file in files) and sum(map(os.path.getsize, files)) < LOCAL_BYTES:
-            rows = _read_csv(files) if source.format == "csv" else _read(ParquetFragments.open(files))
-            return merge(profile_rows(batch, watched) for batch in rows)
+            return _read_csv(files) if source.format == "csv" else _read(ParquetFragments.open(files))
+    return None
+
+
+def _profile(source: RowsInput, watched: Mapping[str, pa.Array]) -> Profile:
+    rows = read_here(source)
+    if rows is not None:
+        return merge(profile_rows(batch, watched) for batch in rows)
     # By name: this package knows no Ray.
     distributed = import_module("raydnn.distributed.profile")
     profile: Profile = distributed.profile_files(source.format, source.paths, source.options, watched)

@@ -6,6 +6,7 @@ docs/run.schema.json is the JSON Schema of its keys, for editors. This writes it
         > docs/run.schema.json
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import yaml
@@ -110,13 +111,18 @@ class Run(Section):
             throttle_secs=evaluation.throttle_secs,
         )
 
-    def to_yaml(self) -> str:
+    def to_yaml(self, variables: Mapping[str, str] | None = None) -> str:
         """The run as YAML, which loads as an equal run.
 
         What environment variables gave is written as `${NAME}`, never as its value.
+
+        Args:
+            variables: key such as 'run.model_dir' -> name of the environment variable that gives its value where the
+                YAML is read.
         """
         values = self.model_dump(mode="json", exclude_unset=True)
-        for place, text in self._variables.items():
+        given = {tuple(key.split(".")): f"${{{name}}}" for key, name in (variables or {}).items()}
+        for place, text in (self._variables | given).items():
             _set(values, place, text)
         return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 

@@ -6,6 +6,7 @@ from math import expm1
 from typing import Any
 
 from raydnn.config.profile import ColumnProfile
+from raydnn.feature_column.soundness import hash_buckets
 
 INDICATOR_WORDS = 10
 """So many words enter as counts; more are embedded."""
@@ -13,8 +14,6 @@ VOCABULARY_WORDS = 50
 """So many words stand in the file; more are hashed."""
 FEW_NUMBERS = 32
 """Whole numbers from 0 to below this, of which there are more than two, are taken for ids and not for amounts."""
-BUCKETS_PER_WORD = 2
-"""Hash buckets: the first power of two with so many for each word, which lets at most 39 % of the words collide."""
 MOST_DIMENSIONS = 64
 """Of an embedding."""
 UNIQUE_SHARE = 0.95
@@ -74,11 +73,6 @@ def embedding_dimension(ids: int) -> int:
     The rule of thumb of fastai's tabular models (`emb_sz_rule`), which stops at 600.
     """
     return max(1, min(MOST_DIMENSIONS, round(1.6 * ids**0.56)))
-
-
-def hash_buckets(words: int) -> int:
-    """Buckets for so many different words, a power of two."""
-    return 1 << max(BUCKETS_PER_WORD * words - 1, 1).bit_length()
 
 
 def _unreadable(column: ColumnProfile) -> str:

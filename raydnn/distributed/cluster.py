@@ -20,12 +20,12 @@ def ensure_ray() -> None:
     """Connect to the cluster that RAY_ADDRESS names, or start one on this machine.
 
     The workers' own loggers report to the driver (`raydnn.distributed.reports`), so that Ray's forwarding of all that
-    any process prints stays off in a cluster of our own.
+    any process prints stays off: it would say all of it twice.
     """
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
-        ray.init()
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
     else:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     # Ray ends the process at once on SIGTERM.

@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import ray.train
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray.train import FailureConfig, LoggingConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from raydnn import storage
 from raydnn.distributed.cluster import check_cpus, cpus_wanted, ensure_ray, own_errors
+from raydnn.distributed.draining import DrainWatch
 from raydnn.distributed.process_group import ProcessGroupReplicas, waiting_at_most
 from raydnn.distributed.reports import DriverReports, reports_from_workers
 from raydnn.distributed.shared_storage import check_shared
@@ -71,7 +73,8 @@ class RayLauncher:
                 job = replace(job, source=resolve_source(job.source, reader.preparer))
                 job = replace(job, source=self._dealt(job, stack))
             display = stack.enter_context(progress_display()) if config.progress else None
-            reports = stack.enter_context(reports_from_workers(display, is_stop_requested))
+            is_checkpoint_due = DrainWatch().is_checkpoint_due
+            reports = stack.enter_context(reports_from_workers(display, is_stop_requested, is_checkpoint_due))
             if is_stop_requested():
                 return
             self._fit(job, resources, reports)
@@ -116,7 +119,7 @@ class RayLauncher:
             ),
             run_config=ray.train.RunConfig(  # type: ignore[call-arg]
                 name=run_name,
-                storage_path=storage_path,
+                **_ray_storage(storage_path),
                 failure_config=FailureConfig(max_failures=config.max_failures),
                 logging_config=LoggingConfig(log_level="ERROR"),
             ),
@@ -126,6 +129,17 @@ class RayLauncher:
             trainer.fit()
         # Checkpoints are our own: what Ray Train kept of a finished run serves nobody.
         storage.remove_folder(storage_path if config.storage is None else storage.join(storage_path, run_name))
+
+
+def _ray_storage(url: str) -> dict[str, Any]:
+    """Where Ray Train keeps its state, as arguments of its RunConfig.
+
+    Arrow knows fewer file systems than fsspec, takes its settings from elsewhere, and leaves empty objects for folders.
+    """
+    if storage.is_local(url):
+        return {"storage_path": url}
+    system, path = storage.filesystem(url)
+    return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(system))}
 
 
 class _Trainer(TorchTrainer):
@@ -168,4 +182,6 @@ def _train_on_worker(config: dict[str, Any]) -> None:
         reports.logs_sent(config["log_level"] if replicas.rank == 0 else logging.WARNING),
         waiting_at_most(job.config.worker_timeout_secs),
     ):
-        job.run(replicas, reports if replicas.rank == 0 and job.config.progress else None, reports.stop_watch())
+        sink = reports if replicas.rank == 0 and job.config.progress else None
+        wishes = reports.wishes()
+        job.run(replicas, sink, wishes.is_stop_requested, wishes.is_checkpoint_due)

@@ -28,6 +28,7 @@ class _Mailbox:
         self._report: ProgressReport | None = None
         self._lines: list[LogLine] = []
         self._has_ended = False
+        self._checkpoints_wanted = 0
 
     def report(self, report: ProgressReport) -> None:
         self._report = report
@@ -43,8 +44,11 @@ class _Mailbox:
     def end(self) -> None:
         self._has_ended = True
 
-    def has_ended(self) -> bool:
-        return self._has_ended
+    def want_checkpoint(self) -> None:
+        self._checkpoints_wanted += 1
+
+    def wishes(self) -> tuple[bool, int]:
+        return self._has_ended, self._checkpoints_wanted
 
 
 class DriverReports:
@@ -81,31 +85,46 @@ class DriverReports:
 
     def is_end_announced(self) -> bool:
         """Whether the driver has said that training has ended."""
-        return bool(ray.get(self._mailbox.has_ended.remote()))
+        return bool(ray.get(self._mailbox.wishes.remote())[0])
 
-    def stop_watch(self) -> Callable[[], bool]:
-        """What tells whether the driver asks training to stop, as of about a second ago; asking it takes no time."""
-        return _StopWatch(self._mailbox)
+    def wishes(self) -> "DriverWishes":
+        """What tells what the driver asks of training."""
+        return DriverWishes(self._mailbox)
 
 
-class _StopWatch:
-    """Asks the mailbox now and then, and does not wait for the answer."""
+class DriverWishes:
+    """What the driver asks of training, as of about a second ago; to look takes no time.
+
+    Args:
+        mailbox: handle of the actor.
+    """
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
         self._next_look = 0.0
         self._answer: Any = None
-        self._is_requested = False
+        self._is_stop_requested = False
+        self._checkpoints_wanted = self._checkpoints_told = 0
 
-    def __call__(self) -> bool:
+    def is_stop_requested(self) -> bool:
+        """Whether training is to stop."""
+        self._look()
+        return self._is_stop_requested
+
+    def is_checkpoint_due(self) -> bool:
+        """Whether a checkpoint is to be saved now; once for each wish."""
+        self._look()
+        told, self._checkpoints_told = self._checkpoints_told, self._checkpoints_wanted
+        return self._checkpoints_wanted > told
+
+    def _look(self) -> None:
         if self._answer is not None:
             if ray.wait([self._answer], timeout=0)[0]:
-                self._is_requested = bool(ray.get(self._answer))
+                self._is_stop_requested, self._checkpoints_wanted = ray.get(self._answer)
                 self._answer = None
         elif time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + STOP_LOOK_SECS
-            self._answer = self._mailbox.has_ended.remote()
-        return self._is_requested
+            self._answer = self._mailbox.wishes.remote()
 
 
 class _MailboxHandler(logging.Handler):
@@ -119,13 +138,16 @@ class _MailboxHandler(logging.Handler):
 
 @contextmanager
 def reports_from_workers(
-    sink: ProgressSink | None, is_stop_requested: Callable[[], bool] = lambda: False
+    sink: ProgressSink | None,
+    is_stop_requested: Callable[[], bool] = lambda: False,
+    is_checkpoint_due: Callable[[], bool] = lambda: False,
 ) -> Iterator[DriverReports]:
     """The driver's end: while the block runs, log lines are logged here and progress goes to the sink.
 
     Args:
         sink: takes progress, or None.
         is_stop_requested: asked often; once it says True, the workers are told to end.
+        is_checkpoint_due: asked often; each time that it says True, the chief is told to save a checkpoint.
     """
     # On the driver's node: a lost node must not take it from the workers that are left.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -136,6 +158,8 @@ def reports_from_workers(
         is_last = is_told = False
         while not is_last:
             is_last = ended.wait(POLL_SECS)
+            if is_checkpoint_due():
+                mailbox.want_checkpoint.remote()
             if not is_told and is_stop_requested():
                 is_told = True
                 mailbox.end.remote()

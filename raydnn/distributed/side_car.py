@@ -111,7 +111,8 @@ class _SideCar:
                 )
 
     def _run_once(self) -> Outcome:
-        actor = _Evaluator.options(num_cpus=self._num_cpus).remote()  # type: ignore[attr-defined]
+        # Within a trial of Ray Tune it would have to do with what the trial has reserved for its driver.
+        actor = _Evaluator.options(num_cpus=self._num_cpus, scheduling_strategy="DEFAULT").remote()  # type: ignore[attr-defined]
         try:
             outcome = actor.evaluate.remote(
                 self._task,

@@ -1,5 +1,6 @@
 """Evaluating and predicting, in this process."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,15 +17,22 @@ from raydnn.estimator.model_fn import ModelFn
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.streams import make_reader, resolve_source, unit_map
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
+from raydnn.feature_column.soundness import percent
 from raydnn.inputs.batch import Batch
 from raydnn.inputs.input_fn import Input
 from raydnn.inputs.plan import Cursor
 from raydnn.inputs.stream import InputStream, Reader, open_stream
-from raydnn.model.metrics import Metrics, NamedMetrics
+from raydnn.model.metrics import HeadMetrics, Metrics, NamedMetrics
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.train.checkpoint import CheckpointReader
 from raydnn.train.hooks.session_run_hook import GLOBAL_STEP, LOSS, SessionRunHook
 from raydnn.train.loop import LoopSession, finish, normal_end, start
+from raydnn.warn_once import warn_once
+
+TELLING_ROWS = 100
+"""That fewer rows are predicted to be of one class says little."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +56,11 @@ class InferenceJob:
     checkpoint: CheckpointReader | None
     warm_start: WarmStartSettings | None
     seed: int
+
+    @property
+    def model_dir(self) -> str:
+        """Of the estimator."""
+        return str(self.config.model_dir)
 
     def reader(self, device: str = "cpu") -> Reader:
         """How rows become batches of the model, on a device."""
@@ -114,7 +127,9 @@ class EvaluatedBatches:
     global_step: int
 
 
-def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequence[SessionRunHook]) -> dict[str, Any]:
+def evaluate(
+    model: Model, stream: InputStream, steps: int | None, hooks: Sequence[SessionRunHook], model_dir: str
+) -> dict[str, Any]:
     """The metrics of a model over its input, in this process.
 
     Args:
@@ -122,6 +137,7 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
         stream: its input; closed at the end.
         steps: how many batches at most; None is all.
         hooks: called around each batch, before those of the model function.
+        model_dir: of the model.
 
     Returns:
         As of `merged`.
@@ -132,7 +148,7 @@ def evaluate(model: Model, stream: InputStream, steps: int | None, hooks: Sequen
     except BaseException:
         stream.close()
         raise
-    return merged(metrics, [evaluate_batches(model, stream, steps, [*hooks, *built.evaluation_hooks])])
+    return merged(metrics, [evaluate_batches(model, stream, steps, [*hooks, *built.evaluation_hooks])], model_dir)
 
 
 def evaluate_batches(
@@ -168,12 +184,13 @@ def evaluate_batches(
     return EvaluatedBatches(losses, total.sums, model.global_step)
 
 
-def merged(metrics: Metrics, parts: Sequence[EvaluatedBatches]) -> dict[str, Any]:
-    """The result of an evaluation.
+def merged(metrics: Metrics, parts: Sequence[EvaluatedBatches], model_dir: str) -> dict[str, Any]:
+    """The result of an evaluation; warns once where a trained classifier predicts the same class for all rows.
 
     Args:
         metrics: of any batch; knows how metrics are made of sums.
         parts: what all batches gave, in their order; one at least.
+        model_dir: of the model.
 
     Returns:
         Metrics by name, float32, among them `loss`, and `global_step`, int64.
@@ -184,7 +201,22 @@ def merged(metrics: Metrics, parts: Sequence[EvaluatedBatches]) -> dict[str, Any
     losses = [loss for part in parts for loss in part.losses]
     values = dict(metrics.result())
     values.setdefault("loss", np.float32(np.mean(losses) if losses else 0.0))
+    if isinstance(metrics, HeadMetrics) and parts[0].global_step > 0:
+        _warn_of_one_class(metrics, float(values["accuracy"]), parts[0].global_step, model_dir)
     return {**values, "global_step": np.int64(parts[0].global_step)}
+
+
+def _warn_of_one_class(metrics: HeadMetrics, accuracy: float, global_step: int, model_dir: str) -> None:
+    rows, only = metrics.num_rows(), metrics.only_class()
+    # Where all rows are of that class nothing is wrong with the predictions.
+    if only is not None and rows >= TELLING_ROWS and accuracy < 1:
+        text = (
+            f"The model predicts class {only} for all {rows:,} rows of an evaluation at step {global_step}, of which "
+            f"{percent(1 - accuracy)} are of another class. Train for more steps; if that does not help, see whether "
+            "the label is the right column, take another learning rate, scale numeric columns, and give rows of rare "
+            "classes more weight with weight_column"
+        )
+        warn_once(logger, model_dir, "one class", text)
 
 
 def metrics_of(spec: EstimatorSpec) -> Metrics:

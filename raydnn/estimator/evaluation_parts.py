@@ -42,9 +42,9 @@ def evaluate_dealt(job: InferenceJob, steps: int | None, hooks: Sequence[Session
         except CannotBeDealtError as reason:
             logger.info("Evaluating in this process instead of %d others: %s", wanted, reason)
         else:
-            return merged(metrics, parts)
+            return merged(metrics, parts, job.model_dir)
     model, stream = job.open()
-    return evaluate(model, stream, steps, hooks)
+    return evaluate(model, stream, steps, hooks, job.model_dir)
 
 
 def num_batches(source: Dataset, steps: int | None) -> int | None:

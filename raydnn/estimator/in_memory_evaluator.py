@@ -80,5 +80,5 @@ class InMemoryEvaluatorHook(SessionRunHook):
         model, stream = self._estimator.open_for_evaluation(
             self._input_fn, session.checkpoint_values(), session.global_step
         )
-        metrics = evaluation.evaluate(model, stream, self._steps, self._hooks)
+        metrics = evaluation.evaluate(model, stream, self._steps, self._hooks, self._estimator.model_dir)
         evaluation.write_eval_summary(self._estimator.eval_dir(self._name), metrics, None)

@@ -15,7 +15,9 @@ from raydnn import errors
 from raydnn.estimator.estimator_spec import EstimatorSpec
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, declared_arguments
+from raydnn.feature_column.encoder import WEIGHT
 from raydnn.inputs.batch import Batch
+from raydnn.model.batch import EncodedBatch
 from raydnn.model.variable import Variable
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.checkpoint import VariableReader
@@ -32,6 +34,7 @@ from raydnn.train.hooks.session_run_hook import (
 from raydnn.train.optimizers.slots import Slots
 from raydnn.train.optimizers.torch_optimizer import TorchSlots, make_slots
 from raydnn.train.replicas import Replicas, SingleReplica
+from raydnn.train.row_counter import STEP_ROWS, StepRows
 from raydnn.train.run_context import Call, ModelContext, surroundings
 from raydnn.train.step_times import ALL_REDUCE, BACKWARD, FORWARD, OPTIMIZER, StepTimes
 
@@ -145,21 +148,31 @@ class Model:
         weight = torch.zeros(()) if spec.example_weight is None else spec.example_weight
         with torch.no_grad():
             own_loss = torch.nan_to_num(spec.loss, nan=0.0) if batch.num_rows == 0 else spec.loss
-            total_loss, total_weight = self._totals(own_loss, weight)
+            total_loss, total_weight, rows = self._totals(own_loss, weight, batch)
         with self._times.part(OPTIMIZER):
             self._slots.apply(spec.train_op.optimizer, self.global_step, self._replicas)
         self._context.global_step += 1
         shown = np.float32(total_loss)
-        known: dict[str, Any] = {LOSS: shown, f"{LOSS}:0": shown, ROWS: batch.global_rows}
+        known: dict[str, Any] = {LOSS: shown, f"{LOSS}:0": shown, ROWS: batch.global_rows, STEP_ROWS: rows}
         if SUMMARY in fetches:
             known[SUMMARY] = _summary(total_loss, total_weight if spec.example_weight is not None else None, call)
         return known | self.fetch(fetches - set(known), spec.predictions)
 
-    def _totals(self, *values: Tensor) -> list[float]:
-        """The sums of scalars over the replicas."""
+    def _totals(self, loss: Tensor, weight: Tensor, batch: Batch) -> tuple[float, float, StepRows]:
+        """The sums over the replicas of loss and weight, which are scalars, and the rows of all their batches."""
+        weights = _example_weights(batch)
         if self._replicas.size == 1:
-            return [float(value) for value in values]
-        return self._replicas.all_sum(torch.stack([value.to(values[0]) for value in values])).tolist()
+            return float(loss), float(weight), StepRows((batch.num_rows,), *(weights or (None, None)))
+        counts = [0.0] * self._replicas.size
+        counts[self._replicas.rank] = batch.num_rows
+        own = torch.tensor([*(weights or (0.0, 0)), *counts], dtype=torch.float64, device=loss.device)
+        # Rows are counted with the loss, as another exchange would cost more. In float64 counts are exact.
+        sums = torch.stack([loss, weight.to(loss)]).double()
+        total_loss, total_weight, example_weight, zeros, *rows = self._replicas.all_sum(torch.cat([sums, own])).tolist()
+        workers = tuple(map(int, rows))
+        if weights is None:
+            return total_loss, total_weight, StepRows(workers)
+        return total_loss, total_weight, StepRows(workers, example_weight, int(zeros))
 
     def run(self, batch: Batch, feeds: Mapping[str, Any] | None = None) -> EstimatorSpec:
         """What the model function makes of one batch, without an update."""
@@ -264,6 +277,15 @@ class _Step(nn.Module):
 
     def forward(self, features: Any, labels: Any) -> EstimatorSpec:
         return call_model_fn(self._model_fn, self._declared, features, labels, self._mode, self._params, self._config)
+
+
+def _example_weights(batch: Batch) -> tuple[float, int] | None:
+    """The sum of the example weights of a batch, and how many are 0; None without a weight column."""
+    if not isinstance(batch.features, EncodedBatch) or batch.features.weights is None:
+        return None
+    # Of the rows and not of the tensors: these may lie on a GPU, which would have to be waited for.
+    weights = batch.rows.column(WEIGHT).to_numpy()
+    return float(weights.sum(dtype=np.float64)), len(weights) - int(np.count_nonzero(weights))
 
 
 def _summary(loss: float, total_weight: float | None, call: Call) -> Summary:

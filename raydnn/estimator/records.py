@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,5 +49,5 @@ def record_export(model_dir: str, config: RunConfig, path: str) -> None:
         logger.warning("The export is not logged as an MLflow model: serving it takes the model function's code")
         return
     run = MlflowRun(model_dir, config.tracking)
-    run.log_export(Path(path), manifest.describe(), step=manifest.global_step)
+    run.log_export(path, manifest.describe(), step=manifest.global_step)
     run.finish()

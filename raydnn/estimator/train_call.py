@@ -121,6 +121,17 @@ def read_call(model_dir: str) -> TrainCall | None:
         return None
 
 
+def hand_over(model_dir: str) -> None:
+    """Let the next call go on with one that was cut short in this very process, as if another program had made it.
+
+    Args:
+        model_dir: where the call is noted; nothing happens without a note.
+    """
+    url = storage.join(model_dir, CALL_FILE)
+    if storage.exists(url):
+        storage.write_bytes(url, json.dumps({**json.loads(storage.read_bytes(url)), "program": ""}, indent=1).encode())
+
+
 def tell_where_input_goes_on(model_dir: str, call: TrainCall, step: int, cursor: Cursor | None) -> None:
     """Say that a call goes on after it was cut short, and with which rows; the chief calls this.
 

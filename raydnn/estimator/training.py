@@ -16,7 +16,9 @@ from raydnn.estimator.streams import make_reader, resolve_source, unit_map
 from raydnn.estimator.train_call import TrainCall, tell_where_input_goes_on
 from raydnn.estimator.warm_start import WarmStartSettings, open_variables, warm_start
 from raydnn.inputs.dataset import Dataset
+from raydnn.inputs.first_rows import FirstRows
 from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
+from raydnn.inputs.prepare import EncodingPreparer
 from raydnn.inputs.stream import open_stream
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
@@ -37,6 +39,7 @@ from raydnn.train.hooks.progress import ProgressHook, ProgressSink
 from raydnn.train.hooks.session_run_hook import Session
 from raydnn.train.loop import LoopSession, train_loop
 from raydnn.train.replicas import Replicas
+from raydnn.train.row_counter import EpochSize, RowCounter
 from raydnn.train.step_times import StepTimes, TimedReplicas, described
 from raydnn.train.stopping import StopOnRequestHook, is_stop_requested
 
@@ -82,6 +85,7 @@ class TrainJob:
         replicas: Replicas,
         sink: ProgressSink | None,
         is_stop_requested: Callable[[], bool] = is_stop_requested,
+        is_checkpoint_due: Callable[[], bool] = lambda: False,
     ) -> None:
         """Train on one replica; all replicas of the group call it.
 
@@ -89,6 +93,7 @@ class TrainJob:
             replicas: the group.
             sink: takes reports of progress, on the chief.
             is_stop_requested: whether training is to stop after the current step; the chief asks after each.
+            is_checkpoint_due: whether a checkpoint is to be saved beside the usual times; the chief asks after each step.
         """
         times = StepTimes()
         if replicas.size > 1:
@@ -116,7 +121,10 @@ class TrainJob:
                 if is_chief:
                     tell_where_input_goes_on(self.model_dir, self.call, restored.global_step, cursor)
             engine = unit_map(self.config.input_engine, source, self.config.num_workers is not None)
-            stream = open_stream(source, reader, engine, is_own_shard, cursor, must_have_batches=not is_own_shard)
+            watch = None
+            if is_chief and isinstance(reader.preparer, EncodingPreparer):
+                watch = FirstRows(reader.preparer.encoder, self.model_dir).watch
+            stream = open_stream(source, reader, engine, is_own_shard, cursor, not is_own_shard, watch)
             stack.callback(stream.close)
             model = Model(self.model_fn, self.params, config, ModeKeys.TRAIN, self.call.seed, replicas, device, times)
             spec = model.build(stream.empty)
@@ -137,11 +145,23 @@ class TrainJob:
             if is_chief:
                 # The last one: a request during the hooks of a step ends that very step.
                 hooks.append(StopOnRequestHook(is_stop_requested))
+                for saver in [hook for hook in hooks if isinstance(hook, CheckpointSaverHook)][:1]:
+                    saver.save_when(is_checkpoint_due)
             else:
                 # Only the chief saves checkpoints.
                 hooks = [hook for hook in hooks if not isinstance(hook, CheckpointSaverHook)]
             first_step = model.global_step
-            train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint, times)
+            counter = RowCounter(
+                self.model_dir,
+                replicas,
+                self.call.start_step,
+                EpochSize.of(source),
+                is_own_shard,
+                first_step,
+                cursor,
+                device,
+            )
+            train_loop(model, stream.batches, stream.empty, hooks, replicas, stream.data_fingerprint, times, counter)
             if is_chief and model.global_step > first_step:
                 logger.info("%s", described(times.seconds, model.global_step - first_step))
 

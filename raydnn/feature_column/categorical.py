@@ -174,13 +174,16 @@ def drop_missing(ids: Ids, flat: FlatValues) -> Ids:
         ids: of the values.
         flat: the values.
     """
-    is_missing = missing_in_dense(flat.values) if flat.is_dense else _is_null(flat.values)
-    if not is_missing.any():
+    missing = is_missing(flat)
+    if not missing.any():
         return ids
     offsets = np.arange(len(ids.values) + 1) if ids.offsets is None else ids.offsets
-    kept_before = np.concatenate([[0], np.cumsum(~is_missing)])
-    return Ids(ids.values[~is_missing], kept_before[offsets])
+    kept_before = np.concatenate([[0], np.cumsum(~missing)])
+    return Ids(ids.values[~missing], kept_before[offsets])
 
 
-def _is_null(values: pa.Array) -> NDArray[np.bool_]:
-    return values.is_null().to_numpy(zero_copy_only=False)
+def is_missing(flat: FlatValues) -> NDArray[np.bool_]:
+    """Which values are missing: nulls, and '' or -1 in a dense feature; bool [num_values]."""
+    if flat.is_dense:
+        return missing_in_dense(flat.values)
+    return flat.values.is_null().to_numpy(zero_copy_only=False)

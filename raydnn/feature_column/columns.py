@@ -76,6 +76,10 @@ class CategoricalColumn(FeatureColumn):
         """The ids without those of missing values; the -1 of an unknown word stays."""
         return features.ids(self)
 
+    def unknown(self, features: "RawFeatures") -> NDArray[np.bool_] | None:
+        """Which ids stand for a word that a vocabulary has none for, bool [num_ids]; None is none of them."""
+        return None
+
 
 class DenseColumn(FeatureColumn):
     """A column that gives each row a fixed number of floats: what a network's input layer accepts."""

@@ -3,7 +3,8 @@
 An encoded batch is itself an Arrow record batch, so that it can be sliced, shuffled and sent between processes:
 
     dense      fixed-size list of float32, the value columns side by side in name order (absent if there are none)
-    ids/I      ids of the I-th categorical column: integers, one a row, or lists of integers; -1 is missing
+    ids/I      ids of the I-th categorical column: integers, one a row, or lists of integers; of those that take no part
+               -1 is missing, -2 a word that the vocabulary lacks
     weights/I  the weights of those ids, where the column has them
     label      float32 or int64 targets
     weight     float32 example weights
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from raydnn import errors
 from raydnn.feature_column.columns import (
@@ -34,6 +36,8 @@ from raydnn.feature_column.raw_features import RawFeatures
 DENSE = "dense"
 LABEL = "label"
 WEIGHT = "weight"
+MISSING_ID = -1
+UNKNOWN_ID = -2
 _INT32_MAX = 2**31 - 1
 
 
@@ -119,7 +123,7 @@ class Encoder:
             dense = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
             encoded[DENSE] = pa.FixedSizeListArray.from_arrays(pa.array(dense.ravel()), self.dense_width)
         for place, column in enumerate(self.categorical_columns):
-            encoded |= _ids_to_arrow(place, raw.ids(column), column.num_buckets)
+            encoded |= _ids_to_arrow(place, raw.ids(column), column.unknown(raw), column.num_buckets)
         for place, embedding in self._of_tables:
             _check_table_ids(embedding, raw.ids(self.categorical_columns[place]), raw)
         if self.label is not None:
@@ -197,12 +201,14 @@ def _check_table_ids(column: EmbeddingColumn, ids: Ids, features: RawFeatures) -
         )
 
 
-def _ids_to_arrow(place: int, ids: Ids, num_buckets: int) -> dict[str, pa.Array]:
+def _ids_to_arrow(place: int, ids: Ids, unknown: NDArray[np.bool_] | None, num_buckets: int) -> dict[str, pa.Array]:
     """The arrays of one categorical column; ids are narrowed to int32 where they fit, to move less."""
-    values = ids.values
+    values = np.maximum(ids.values, MISSING_ID)
     if num_buckets <= _INT32_MAX:
         # An id that is too large must stay so, and not wrap around to one that is valid.
-        values = np.clip(values, -1, num_buckets).astype(np.int32)
+        values = np.minimum(values, num_buckets).astype(np.int32)
+    if unknown is not None:
+        values[unknown] = UNKNOWN_ID
     arrays = {f"ids/{place}": pa.array(values)}
     if ids.weights is not None:
         arrays[f"weights/{place}"] = pa.array(ids.weights)

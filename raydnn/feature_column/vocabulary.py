@@ -13,7 +13,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raydnn import errors, storage
-from raydnn.feature_column.categorical import KeyedCategoricalColumn, check_categorical_dtype, read_values, to_ids
+from raydnn.feature_column.categorical import (
+    KeyedCategoricalColumn,
+    check_categorical_dtype,
+    is_missing,
+    read_values,
+    to_ids,
+)
 from raydnn.feature_column.columns import Ids, check_key
 from raydnn.feature_column.fingerprint import to_hash_bucket
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature
@@ -46,6 +52,10 @@ class _VocabularyColumn(KeyedCategoricalColumn):
     def encode(self, features: RawFeatures) -> Ids:
         flat = read_values(features, self.key, self.dtype, self.name)
         return to_ids(flat, lambda values: look_up(values, self.words, self.default_value, self.num_oov_buckets))
+
+    def unknown(self, features: RawFeatures) -> NDArray[np.bool_] | None:
+        has_no_id = features.ids(self).values < 0
+        return has_no_id & ~is_missing(features.flat(self.key)) if has_no_id.any() else None
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,13 @@ class WeightedCategoricalColumn(CategoricalColumn):
             )
         return Ids(ids.values, ids.offsets, weights)
 
+    def unknown(self, features: RawFeatures) -> NDArray[np.bool_] | None:
+        if self.categorical_column.unknown(features) is None:
+            return None
+        # Missing values have no id here at all.
+        has_no_id: NDArray[np.bool_] = features.ids(self).values < 0
+        return has_no_id
+
     def _weights(self, features: RawFeatures) -> NDArray[np.float32]:
         found = features.dtype(self.weight_feature_key)
         flat = features.flat(self.weight_feature_key)

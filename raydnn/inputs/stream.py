@@ -209,6 +209,7 @@ def open_stream(
     is_own_shard: bool = False,
     cursor: Cursor | None = None,
     must_have_batches: bool = False,
+    watch: Callable[[Iterator[Batch]], Iterator[Batch]] | None = None,
 ) -> InputStream:
     """Start reading.
 
@@ -219,6 +220,7 @@ def open_stream(
         is_own_shard: whether the input is meant for this replica alone.
         cursor: where a data set goes on; None is the start.
         must_have_batches: whether to refuse a data set without a batch.
+        watch: gives the batches on as they are, where they are made.
 
     Raises:
         ValueError: the input is empty and only its data could have told the model's variables, or it must not be empty.
@@ -238,7 +240,7 @@ def open_stream(
         fingerprint = source.rows.fingerprint
     else:
         made = given_batches(source.items, reader)
-    ahead = Prefetch(made, PREFETCHED_BATCHES)
+    ahead = Prefetch(made if watch is None else watch(made), PREFETCHED_BATCHES)
     if empty is not None:
         return InputStream(ahead, empty, fingerprint, ahead)
     first = next(ahead, None)

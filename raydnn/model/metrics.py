@@ -111,6 +111,24 @@ class HeadMetrics(Metrics):
     @abstractmethod
     def _update(self, logits: Tensor, labels: Tensor, weight: Tensor) -> None: ...
 
+    def num_rows(self) -> int:
+        """How many rows were seen."""
+        return int(self.sums["classes"][0]) if "classes" in self.sums else 0
+
+    def only_class(self) -> int | None:
+        """The class that was predicted for all rows seen; None if there were several, or no rows."""
+        if not self.num_rows():
+            return None
+        rows, ids, squares = map(int, self.sums["classes"].tolist())
+        # The variance of the ids is 0.
+        return ids // rows if rows * squares == ids * ids else None
+
+    def _add_classes(self, predicted: Tensor) -> None:
+        """Take in the predicted class of each row."""
+        ids = predicted.double()
+        rows = ids.new_tensor(float(len(ids)))
+        self.add("classes", torch.stack([rows, ids.sum(), (ids * ids).sum()]))
+
     def _mean(self, name: str) -> float:
         """A weighted sum divided by the sum of weights, 0 where that is not positive."""
         return _divide(self._sum(name), self._sum("weight"))
@@ -130,8 +148,9 @@ class MulticlassMetrics(HeadMetrics):
     """accuracy, average_loss, loss."""
 
     def _update(self, logits: Tensor, labels: Tensor, weight: Tensor) -> None:
-        correct = logits.argmax(1) == labels
-        self.add("correct", (weight * correct).double().sum())
+        predicted = logits.argmax(1)
+        self.add("correct", (weight * (predicted == labels)).double().sum())
+        self._add_classes(predicted)
 
     def result(self) -> MetricValues:
         return _as_float32(self._common())
@@ -156,6 +175,7 @@ class BinaryMetrics(HeadMetrics):
         self.add("positives", (weight * positive).sum())
         for name, counts in curve_sums(probability, positive, weight).items():
             self.add(name, counts)
+        self._add_classes(predicted)
 
     def result(self) -> MetricValues:
         label_mean = self._mean("label")

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,10 @@ from raydnn.tracking.histogram import make_histogram
 
 __all__ = ["EventFileWriter", "read_scalars"]
 
+UPLOAD_SECS = 30.0
+UPLOAD_SHARE = 0.1
+"""Uploads follow each other so slowly that they take no more than this share of the time."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -35,8 +40,9 @@ class EventFileWriter:
     dropped: summaries never stop a training. To be used from one thread.
 
     Args:
-        logdir: folder of the file; made if missing. Event files grow by appending, which object stores cannot: for a
-            folder that is not local nothing is written, and a warning says so.
+        logdir: folder of the file, local or any fsspec URL; made if missing. Event files grow by appending, which
+            object stores cannot: for a folder that is not local the file grows in a temporary one, and all of it is
+            uploaded by `flush` and `close`, and with a value that comes `UPLOAD_SECS` or more after the last upload.
         filename_suffix: text after the host in the file's name.
 
     Example:
@@ -45,10 +51,9 @@ class EventFileWriter:
     """
 
     def __init__(self, logdir: str | Path, filename_suffix: str = "") -> None:
-        self._logdir = Path(storage.filesystem(str(logdir))[1])
-        self._is_writable = storage.is_local(str(logdir))
-        if not self._is_writable:
-            _logger.warning("No event files are written into %s, which is not a local folder", logdir)
+        self._logdir = storage.filesystem(str(logdir))[1] if storage.is_local(str(logdir)) else str(logdir)
+        self._is_writable = True
+        self._upload: _Upload | None = None
         self._filename_suffix = filename_suffix
         self._records: Any = None
         self._closed = False
@@ -111,6 +116,8 @@ class EventFileWriter:
         with self._spared():
             if self._records is not None:
                 self._records.flush()
+            if self._upload is not None:
+                self._upload.run()
 
     def close(self) -> None:
         """Flushes and closes the file; a second call does nothing."""
@@ -119,6 +126,9 @@ class EventFileWriter:
         if self._records is not None:
             self._records.close()
             self._records = None
+        if self._upload is not None:
+            self._upload.close()
+            self._upload = None
 
     def __enter__(self) -> Self:
         return self
@@ -141,31 +151,46 @@ class EventFileWriter:
                 self._records = RecordWriter(str(self._claim_file()))
                 self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
             self._write(Event(wall_time=time.time(), step=int(step), summary=Summary(value=[value])))
+            if self._upload is not None and self._upload.is_due():
+                self._records.flush()
+                self._upload.run()
 
     @contextmanager
     def _spared(self) -> Iterator[None]:
-        """Give the file up, with a warning, where the disk does not take what the block writes."""
+        """Give the file up, with a warning, where its file system does not take what the block writes."""
         try:
             yield
-        except OSError as error:
+        except Exception as error:
+            # The clients of object stores raise errors of their own kinds.
+            if self._upload is None and not isinstance(error, OSError):
+                raise
             _logger.warning("No more summaries are written into %s: %s", self._logdir, error)
             self._is_writable = False
             records, self._records = self._records, None
-            if records is not None:
+            upload, self._upload = self._upload, None
+            with suppress(OSError):
                 # What its buffer still holds is lost too.
-                with suppress(OSError):
+                if records is not None:
                     records.close()
+            if upload is not None:
+                upload.close()
 
     def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())
 
     def _claim_file(self) -> Path:
-        """Creates an empty file under a name that nobody else has."""
-        self._logdir.mkdir(parents=True, exist_ok=True)
+        """Creates an empty file under a name that nobody else has; elsewhere than here, a temporary one."""
         # Two writers may start within one second; RecordWriter would empty the first one's file.
         for seconds in itertools.count(int(time.time())):
             name = f"events.out.tfevents.{seconds}.{socket.gethostname()}{self._filename_suffix}"
-            path = self._logdir / name
+            url = storage.join(self._logdir, name)
+            if not storage.is_local(url):
+                if storage.exists(url):
+                    continue
+                self._upload = _Upload(url)
+                return self._upload.file
+            path = Path(url)
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 path.touch(exist_ok=False)
             except FileExistsError:
@@ -174,22 +199,58 @@ class EventFileWriter:
         raise AssertionError("itertools.count has no end")
 
 
+class _Upload:
+    """A temporary file that is copied to a URL now and then.
+
+    Args:
+        url: of the copy.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._folder = tempfile.TemporaryDirectory(prefix="raydnn-events-")
+        self._next_time = time.monotonic() + UPLOAD_SECS
+        self._size = 0
+        self.file = Path(self._folder.name, "events")
+
+    def is_due(self) -> bool:
+        """Whether it is time for another copy."""
+        return time.monotonic() >= self._next_time
+
+    def run(self) -> None:
+        """Copy the file, if it has grown."""
+        size = self.file.stat().st_size
+        if size == self._size:
+            return
+        start = time.monotonic()
+        system, path = storage.filesystem(self._url)
+        system.put_file(str(self.file), path)
+        self._size, end = size, time.monotonic()
+        self._next_time = end + max(UPLOAD_SECS, (end - start) / UPLOAD_SHARE)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._folder.cleanup()
+
+
 def read_scalars(logdir: str | Path) -> dict[int, dict[str, float]]:
     """Reads every scalar of the event files in a folder (not in its subfolders).
 
     Args:
-        logdir: the folder; a missing one holds no scalars.
+        logdir: the folder, local or any fsspec URL; a missing one holds no scalars.
 
     Returns:
         step -> tag -> value. Files are merged in the order of their first record's time, and a later
         value of the same step and tag wins. A damaged or unfinished file counts up to its first bad record.
     """
     files = []
-    for path in sorted(Path(logdir).glob("*tfevents*")):
-        events = _read_events(path)
+    for name in storage.list_folder(str(logdir)):
+        if "tfevents" not in name:
+            continue
+        events = _read_events(storage.join(str(logdir), name))
         first = next(events, None)
         if first is not None:
-            files.append((first.wall_time, path.name, itertools.chain([first], events)))
+            files.append((first.wall_time, name, itertools.chain([first], events)))
     scalars: dict[int, dict[str, float]] = {}
     for _, _, events in sorted(files, key=lambda file: file[:2]):
         for event in events:
@@ -199,10 +260,10 @@ def read_scalars(logdir: str | Path) -> dict[int, dict[str, float]]:
     return scalars
 
 
-def _read_events(path: Path) -> Iterator[Any]:
+def _read_events(path: str) -> Iterator[Any]:
     """Yields a file's events up to its end or its first bad record."""
     try:
-        for record in read_records(str(path)):
+        for record in read_records(path):
             yield Event.FromString(record)
     except DataLossError as error:
         # The usual cause of a truncated file is a writer that is at work right now.

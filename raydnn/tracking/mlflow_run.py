@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raydnn import storage
 from raydnn.tracking.background import BackgroundWorker
 from raydnn.tracking.metric_point import MetricPoint
-from raydnn.tracking.run_record import RunStatus
+from raydnn.tracking.run_record import RunStatus, read_record
 from raydnn.tracking.settings import MLflowSettings
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ class MlflowRun:
     rest is dropped: tracking never stops a training. To be used from one thread.
 
     Args:
-        model_dir: local folder of the model; made if missing.
+        model_dir: folder of the model, local or any fsspec URL; made if missing.
         settings: where and under which names; None: the defaults.
 
     Raises:
-        ValueError: the model_dir is not a local folder.
+        ValueError: the model_dir is not local, and no tracking_uri says where runs are: MLflow's database inside the
+            model_dir is a local file.
 
     Example:
         run = MlflowRun("/models/census", MLflowSettings(experiment="census"))
@@ -40,13 +42,16 @@ class MlflowRun:
     """
 
     def __init__(self, model_dir: str | Path, settings: MLflowSettings | None = None) -> None:
-        if "://" in str(model_dir):
-            raise ValueError(
-                f"MLflow tracking keeps its run's id in the model_dir: give a local folder, not {model_dir}"
-            )
         # Now, because the process may change its working directory before the thread starts.
-        self._model_dir = Path(model_dir).absolute()
+        self._model_dir = storage.absolute(str(model_dir))
         self._settings = settings or MLflowSettings()
+        if self._settings.tracking_uri is None and not storage.is_local(self._model_dir):
+            record = read_record(self._model_dir)
+            if record is None or record.tracking_uri is None:
+                raise ValueError(
+                    f"MLflow's own database cannot lie in {model_dir}, which is not a local folder: give a server, "
+                    "such as MLflowSettings(tracking_uri='http://host:5000')"
+                )
         self._worker = BackgroundWorker("MLflow tracking")
         self._store: MlflowStore | None = None
         self._points: list[MetricPoint] = []
@@ -93,7 +98,7 @@ class MlflowRun:
         """Copies an export into MLflow as a model of this run, and waits for it.
 
         Args:
-            folder: the export.
+            folder: the export, local or any fsspec URL.
             signature_json: `{"inputs": [...], "outputs": [...]}` of `{"name", "dtype", "shape", "ragged"}`.
             input_example: a few rows to store with the model, as a DataFrame or as columns.
             step: the global step the export was made at.
@@ -107,19 +112,20 @@ class MlflowRun:
         """
         self.flush()
         self._is_used = True
-        path = Path(folder).absolute()
+        url = storage.absolute(str(folder))
 
         def work() -> str:
             from raydnn.tracking.mlflow_export import log_export
 
-            return log_export(
-                self._get_store(),
-                path,
-                signature_json,
-                input_example=input_example,
-                registered_model_name=self._settings.registered_model_name,
-                step=step,
-            )
+            with storage.local_folder(url) as path:
+                return log_export(
+                    self._get_store(),
+                    path,
+                    signature_json,
+                    input_example=input_example,
+                    registered_model_name=self._settings.registered_model_name,
+                    step=step,
+                )
 
         return self._worker.call(work)
 

@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import (
     ErrorCode,
 )
 
+from raydnn import storage
 from raydnn.tracking.metric_point import MetricPoint
 from raydnn.tracking.run_record import RunRecord, RunStatus, claim_record, read_record, replace_record
 from raydnn.tracking.settings import MLflowSettings
@@ -34,18 +35,18 @@ class MlflowStore:
     """The run of one model_dir, opened at the first call that needs it.
 
     Args:
-        model_dir: absolute local folder.
+        model_dir: absolute local folder, or any fsspec URL; then a tracking_uri is known.
         settings: where and under which names.
     """
 
-    def __init__(self, model_dir: Path, settings: MLflowSettings) -> None:
+    def __init__(self, model_dir: str, settings: MLflowSettings) -> None:
         self._model_dir = model_dir
         self._settings = settings
         record = read_record(model_dir)
         self._record: RunRecord | None = record
         # A later process need not repeat the settings to go on with the run.
         self._stored_uri = settings.tracking_uri or (record.tracking_uri if record else None)
-        self.tracking_uri = self._stored_uri or f"sqlite:///{model_dir / 'mlflow.db'}"
+        self.tracking_uri = self._stored_uri or f"sqlite:///{storage.join(model_dir, 'mlflow.db')}"
         self._client: MlflowClient | None = None
         self._is_running = False
 
@@ -53,8 +54,9 @@ class MlflowStore:
     def client(self) -> MlflowClient:
         """The client of the tracking store."""
         if self._client is None:
-            # SQLite makes the file but not its folder.
-            self._model_dir.mkdir(parents=True, exist_ok=True)
+            if self._stored_uri is None:
+                # SQLite makes the file but not its folder.
+                Path(self._model_dir).mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=self.tracking_uri)
         return self._client
 
@@ -131,7 +133,7 @@ class MlflowStore:
 
     def _make_run(self) -> RunRecord:
         experiment_id = self._find_or_make_experiment()
-        name = self._settings.run_name or self._model_dir.name
+        name = self._settings.run_name or self._model_dir.rstrip("/").rpartition("/")[2]
         run = self.client.create_run(experiment_id, run_name=name)
         return RunRecord(run_id=run.info.run_id, experiment_id=experiment_id, tracking_uri=self._stored_uri)
 
@@ -141,7 +143,7 @@ class MlflowStore:
         if experiment is None:
             # A server has its own place for artifacts; the folder's own store would put them
             # into the working directory.
-            artifacts = None if self._stored_uri else (self._model_dir / "mlartifacts").as_uri()
+            artifacts = None if self._stored_uri else Path(self._model_dir, "mlartifacts").as_uri()
             try:
                 return str(self.client.create_experiment(name, artifact_location=artifacts))
             except MlflowException as error:

@@ -38,6 +38,7 @@ from raydnn.train.learning_rate import (
     piecewise_constant,
     polynomial_decay,
 )
+from raydnn.train.ledger import LedgerEntry, read_ledger
 from raydnn.train.optimizers import (
     AdadeltaOptimizer,
     AdagradOptimizer,
@@ -67,6 +68,7 @@ __all__ = [
     "FtrlOptimizer",
     "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
+    "LedgerEntry",
     "LoggingTensorHook",
     "MomentumOptimizer",
     "NanTensorHook",
@@ -102,6 +104,7 @@ __all__ = [
     "piecewise_constant",
     "placeholder_with_default",
     "polynomial_decay",
+    "read_ledger",
     "save_checkpoint",
     "stop_on_signals",
     "variable_scope",

@@ -23,6 +23,7 @@ from raydnn.train.hooks.session_run_hook import (
     fill,
 )
 from raydnn.train.replicas import Replicas, SingleReplica
+from raydnn.train.row_counter import STEP_ROWS, RowCounter
 from raydnn.train.step_times import INPUT, StepTimes
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,10 @@ class TrainableModel(HasValues, Protocol):
     """What the training loop drives."""
 
     def train(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Make one update with what placeholders are fed, and return what was fetched, by name."""
+        """Make one update with what placeholders are fed, and return what was fetched, by name.
+
+        Where rows are counted, `STEP_ROWS` is in it, asked for or not.
+        """
 
 
 class LoopSession:
@@ -69,6 +73,7 @@ class LoopSession:
         replicas: those that train together.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
         times: of the parts of the steps.
+        counter: of the rows of the steps.
     """
 
     def __init__(
@@ -78,8 +83,10 @@ class LoopSession:
         replicas: Replicas | None = None,
         data_fingerprint: str | None = None,
         times: StepTimes | None = None,
+        counter: RowCounter | None = None,
     ) -> None:
         self._times = times or StepTimes()
+        self._counter = counter
         self._model = model
         self._step = step
         self._replicas = replicas or SingleReplica()
@@ -120,6 +127,9 @@ class LoopSession:
         return self._model.checkpoint_values()
 
     def save(self, store: CheckpointStore) -> None:
+        if self._counter is not None:
+            # First: what is written of steps that turn out not to be saved is forgotten when training goes on.
+            self._counter.flush()
         parts_folder = None
         if self._model.spread_variables() and not store.has_newest(self.global_step):
             parts_folder = store.parts_folder(self.global_step)
@@ -189,15 +199,22 @@ class LoopSession:
         except _ENDS:
             if self._replicas.size > 1:
                 # The others are in the step already, which needs this replica too.
-                self._step(batch, set(), {})
+                self._make(batch, set(), {})
             raise
         fetches = [None if args is None else args.fetches for args in wanted]
-        values = self._step(batch, set(fetched_names(fetches)), _feeds(wanted))
+        values = self._make(batch, set(fetched_names(fetches)), _feeds(wanted))
         self._of_step = values
         for hook, fetch in zip(hooks, fetches, strict=True):
             hook.after_run(context, SessionRunValues(fill(fetch, values)))
         if context.stop_requested:
             self.request_stop()
+
+    def _make(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the step itself, and count its rows."""
+        values = self._step(batch, fetches, feeds)
+        if self._counter is not None:
+            self._counter.count(values[STEP_ROWS], batch.cursor, self.global_step)
+        return values
 
 
 def _feeds(wanted: Sequence[SessionRunArgs | None]) -> dict[str, Any]:
@@ -224,6 +241,7 @@ def train_loop(
     replicas: Replicas,
     data_fingerprint: str | None = None,
     times: StepTimes | None = None,
+    counter: RowCounter | None = None,
 ) -> None:
     """Train until a hook requests a stop on some replica, or the input of all replicas has ended.
 
@@ -235,9 +253,10 @@ def train_loop(
         replicas: the group that this loop is a member of.
         data_fingerprint: of the data set behind the batches, for the checkpoints.
         times: takes the times of the parts of the steps, which the model and the replicas take as well.
+        counter: counts the rows of the steps.
     """
     times = times or StepTimes()
-    session = LoopSession(model, model.train, replicas, data_fingerprint, times)
+    session = LoopSession(model, model.train, replicas, data_fingerprint, times, counter)
     first_step = session.global_step
     try:
         start(session, hooks)
@@ -247,8 +266,12 @@ def train_loop(
     _run_steps(session, batches, empty, hooks, times)
     if session.global_step == first_step and not session.should_stop():
         logger.warning("Training ended without a single step: the input gave no batch")
+    if counter is not None:
+        counter.end(session.should_stop())
     try:
         finish(session, hooks)
+        if counter is not None:
+            counter.flush()
     finally:
         # The chief may have saved at the end; the others help until it is done.
         while not (session.is_given_up or session.agree(False, replicas.rank == 0)[1]):

@@ -19,7 +19,7 @@ def test_version_and_help_load_neither_torch_nor_ray() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from raydnn.cli.main import app;"
         "result = CliRunner().invoke(app, sys.argv[1:]); print(result.stdout);"
-        "print(sorted({'torch', 'ray', 'mlflow', 'pyarrow'} & set(sys.modules)))"
+        "print(sorted({'torch', 'ray', 'mlflow', 'pyarrow', 'matplotlib'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"

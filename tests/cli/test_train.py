@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import COMMAND, outcome, run, run_in_a_fork, write_run
 
+import raydnn
 from raydnn.train import CheckpointReader, latest_checkpoint, load_checkpoint
 
 ENDLESS = ["--set", "data.epochs=null", "--set", "data.eval=null", "--set", "exporters=[]"]
@@ -69,8 +70,27 @@ def test_a_run_is_trained_evaluated_and_exported(tmp_path: Path) -> None:
     assert (found["command"], found["status"], found["global_step"]) == ("train", "done", 40)
     assert found["metrics"]["global_step"] == 40
     assert found["checkpoints"][-1] == "model/model.ckpt-40"
+    assert [(each["first_step"], each["last_step"], each["rows"], each["dropped"]) for each in found["ledger"]] == [
+        (1, 20, 200, {}),
+        (21, 40, 200, {}),
+    ]
+    assert [each["call_start_step"] for each in found["ledger"]] == [0, 0]
     (export,) = found["exports"]
     assert (tmp_path / export).is_dir()
+
+
+def test_a_run_that_has_nothing_to_do_has_read_no_rows(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    limited = ["train", "run.yaml", "--json", "--set", "eval.max_steps=25"]
+    assert [each["rows"] for each in outcome(run_in_a_fork(*limited, folder=tmp_path))["ledger"]] == [200, 50]
+    assert outcome(run_in_a_fork(*limited, folder=tmp_path))["ledger"] == []
+
+
+def test_the_run_is_kept_beside_its_model_with_its_overrides(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    assert run_in_a_fork("train", "run.yaml", "--set", "data.batch_size=40", folder=tmp_path).returncode == 0
+    kept = raydnn.config.load(tmp_path / "model" / "run.yaml")
+    assert (kept.data.batch_size, kept.run_config().model_dir) == (40, "model")
 
 
 def test_people_see_the_metrics_and_where_everything_is(tmp_path: Path) -> None:

@@ -96,6 +96,44 @@ def test_export_writes_a_model_that_can_be_loaded(folder: Path) -> None:
     assert (folder / parsing.stdout.strip()).is_dir()
 
 
+def test_report_writes_one_file_into_the_model_dir(folder: Path, tmp_path: Path) -> None:
+    # From elsewhere, and with the model where it was not when it was trained.
+    shutil.move(folder / "model", folder / "moved")
+    arguments = ["--set", f"data.train={folder}/train.parquet", "--set", f"data.eval={folder}/eval.parquet"]
+    result = run("report", folder / "moved", "--json", *arguments, folder=tmp_path / "..")
+    assert result.returncode == 0, result.stderr
+    found = outcome(result)
+    assert (found["report"], found["mlflow_run"]) == (f"{folder}/moved/report.html", None)
+    assert (found["rows"], found["scored"]) == (20, "data.eval")
+    assert {"auc", "average_loss", "accuracy"} <= set(found["metrics"])
+    assert (len(found["sections"]), "roc" in found["charts"]) == (14, True)
+    assert Path(found["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_report_shows_what_is_asked_for(folder: Path) -> None:
+    arguments = ["report", "run.yaml", "--out", "out.html", "--slices", "id, city", "--rows", "10"]
+    arguments += ["--checkpoint", "model/model.ckpt-0"]
+    result = run_in_a_fork(*arguments, folder=folder)
+    assert result.returncode == 0, result.stderr
+    assert "10 rows of data.eval" in result.stdout
+    assert "report  out.html" in result.stdout
+    html = (folder / "out.html").read_text()
+    assert "By id" in html
+    assert "By city" in html
+    assert not (folder / "model" / "report.html").exists()
+
+
+def test_report_refuses_a_folder_without_a_run_and_columns_that_are_not_there(folder: Path) -> None:
+    (folder / "model" / "run.yaml").unlink()
+    result = run_in_a_fork("report", "model", folder=folder)
+    assert result.returncode == 2
+    assert "error: model holds no run.yaml, which raydnn train writes; give the run file instead" in result.stderr
+    result = run_in_a_fork("report", "run.yaml", "--slices", "town", "--json", folder=folder)
+    assert result.returncode == 1
+    assert "the data has no column 'town'" in outcome(result)["error"]["message"]
+    assert not (folder / "model" / "report.html").exists()
+
+
 def test_inspect_tells_all_of_a_model(trained: Path) -> None:
     result = run_in_a_fork("inspect", "model", "--json", folder=trained)
     found = outcome(result)
@@ -105,8 +143,18 @@ def test_inspect_tells_all_of_a_model(trained: Path) -> None:
     assert found["total_bytes"] == sum(each["bytes"] for each in variables.values())
     assert found["checkpoints"] == ["model/model.ckpt-0", "model/model.ckpt-40"]
     assert found["input_position"] == {"epoch": 1, "batch": 20}
+    assert [(epoch["epoch"], epoch["read"], epoch["rows"], epoch["workers"]) for epoch in found["ledger"]] == [
+        (0, 200, 200, [200]),
+        (1, 200, 200, [200]),
+    ]
     text = run_in_a_fork("inspect", "model", folder=trained).stdout
-    for part in ("5 x 4", f"│ {found['total_bytes']}", "at step 40", "The input goes on at epoch 2, batch 21."):
+    for part in (
+        "5 x 4",
+        f"│ {found['total_bytes']}",
+        "at step 40",
+        "21 to 40",
+        "The input goes on at epoch 2, batch 21.",
+    ):
         assert part in text
 
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from raydnn.config.profile import profile_rows
-from raydnn.config.suggest import embedding_dimension, hash_buckets, suggest
+from raydnn.config.suggest import embedding_dimension, suggest
+from raydnn.feature_column.soundness import hash_buckets
 
 RANDOM = np.random.default_rng(0)
 ROWS = 1000

@@ -23,6 +23,7 @@ from resumed_calls import (
     EPOCHS,
     assert_each_epoch_uses_each_row_once,
     assert_same_bits,
+    assert_the_ledger_has_each_row_once,
     ledger,
     processes,
     rows_that_count,
@@ -31,6 +32,7 @@ from resumed_calls import (
 from worker_processes import WorkerProcesses
 
 import raydnn
+from raydnn.train.ledger import read_ledger
 
 FAULTS_SEED = 23
 
@@ -117,6 +119,8 @@ def test_kills_of_driver_and_worker_and_one_that_hangs_cost_no_row_and_change_no
     undisturbed = two_epochs(tmp_path / "undisturbed", FAULTS_SEED, num_workers=2)
     assert_same_bits(found, undisturbed)
     assert_each_epoch_uses_each_row_once(hurt)
+    assert_the_ledger_has_each_row_once(hurt)
+    assert read_ledger(str(hurt))[-1].workers == read_ledger(str(tmp_path / "undisturbed"))[-1].workers
     assert rows_that_count(hurt) == rows_that_count(tmp_path / "undisturbed")
     # Steps were lost with the workers and made again.
     assert len(ledger(hurt)) > len(ledger(tmp_path / "undisturbed"))

@@ -39,12 +39,12 @@ class Steps(SessionRunHook):
         self.steps.append(run_context.session.global_step)
 
 
-def test_model_dir_holds_the_checkpoints_the_state_file_and_one_event_file(tmp_path: Path) -> None:
+def test_model_dir_holds_the_checkpoints_the_state_file_the_ledger_and_one_event_file(tmp_path: Path) -> None:
     line_estimator(tmp_path, save_checkpoints_steps=3).train(line_input_fn(4))
     names = [path.name for path in tmp_path.iterdir()]
     assert len([name for name in names if name.startswith("events.out.tfevents.")]) == 1
     others = sorted(name for name in names if not name.startswith("events."))
-    assert others == ["checkpoint", "model.ckpt-0", "model.ckpt-3", "model.ckpt-4"]
+    assert others == ["checkpoint", "ledger.json", "model.ckpt-0", "model.ckpt-3", "model.ckpt-4"]
     assert (tmp_path / "checkpoint").read_text().splitlines() == [
         'model_checkpoint_path: "model.ckpt-4"',
         'all_model_checkpoint_paths: "model.ckpt-0"',

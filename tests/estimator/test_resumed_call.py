@@ -24,6 +24,7 @@ from resumed_calls import (
     STEPS,
     assert_each_epoch_uses_each_row_once,
     assert_same_bits,
+    assert_the_ledger_has_each_row_once,
     data_set,
     estimator,
     ledger,
@@ -36,6 +37,7 @@ from raydnn.estimator.train_call import TrainCall, call_to_make
 from raydnn.inputs.input_fn import GivenBatches
 from raydnn.inputs.plan import Cursor
 from raydnn.train import SessionRunHook
+from raydnn.train.ledger import NOT_REACHED, read_ledger, sums_of_epochs
 
 GOING_ON = "Going on with the call of train that was cut short at step "
 NOT_GOING_ON = "Not going on with the call of train that was cut short: "
@@ -72,16 +74,26 @@ class TestKilledAtRandom:
 
     def test_each_epoch_uses_each_row_once(self, killed: Path) -> None:
         assert_each_epoch_uses_each_row_once(killed / "epochs")
+        assert_the_ledger_has_each_row_once(killed / "epochs")
         survived = dict(ledger(killed / "epochs"))
         assert survived[1] != survived[BATCHES + 1]
 
     def test_steps_count_from_where_the_killed_call_began(self, killed: Path) -> None:
         assert estimator(killed / "steps").get_variable_value("global_step") == FIRST_STEPS + STEPS
+        first, second, third = sums_of_epochs(read_ledger(str(killed / "steps")))
+        assert (first.call_start_step, first.rows) == (0, FIRST_STEPS * BATCH)
+        assert (second.call_start_step, second.epoch, second.rows, second.dropped) == (FIRST_STEPS, 0, ROWS, {})
+        third_rows = (STEPS - BATCHES) * BATCH
+        assert (third.call_start_step, third.epoch, third.rows) == (FIRST_STEPS, 1, third_rows)
+        assert [entry.dropped for entry in (first, third)] == [
+            {NOT_REACHED: ROWS - FIRST_STEPS * BATCH},
+            {NOT_REACHED: ROWS - third_rows},
+        ]
 
     @pytest.mark.parametrize("name", CALLS)
     def test_the_end_leaves_neither_lock_nor_note(self, killed: Path, name: str) -> None:
-        names = storage.list_folder(str(killed / name))
-        assert not [name for name in names if not name.startswith(("checkpoint", "model.ckpt-", "events."))]
+        stay = ("checkpoint", "ledger.json", "model.ckpt-", "events.")
+        assert not [left for left in storage.list_folder(str(killed / name)) if not left.startswith(stay)]
 
 
 class FailAt(SessionRunHook):

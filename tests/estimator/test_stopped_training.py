@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 import resumed_calls
 from fake_data import fake_classifier, fake_input_fn
-from resumed_calls import assert_each_epoch_uses_each_row_once, assert_same_bits
+from resumed_calls import (
+    assert_each_epoch_uses_each_row_once,
+    assert_same_bits,
+    assert_the_ledger_has_each_row_once,
+)
 
 import raydnn
 from raydnn.errors import TrainingStoppedError
@@ -44,6 +48,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     stopped = resumed_calls.two_epochs(tmp_path / "stopped", seed=5)
     assert_each_epoch_uses_each_row_once(tmp_path / "stopped")
     assert [step for step, _ in resumed_calls.ledger(tmp_path / "stopped")] == list(range(1, 53))
+    assert_the_ledger_has_each_row_once(tmp_path / "stopped")
     assert_same_bits(stopped, resumed_calls.two_epochs(tmp_path / "whole", seed=5))
 
 

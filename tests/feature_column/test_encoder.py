@@ -21,7 +21,7 @@ from raydnn.feature_column import (
     numeric_column,
 )
 from raydnn.feature_column.columns import CategoricalColumn
-from raydnn.feature_column.encoder import Encoder, example_weight_column, input_layer_columns
+from raydnn.feature_column.encoder import UNKNOWN_ID, Encoder, example_weight_column, input_layer_columns
 from raydnn.feature_column.label import LabelEncoder
 
 WORDS = ["a", "b", "zwölf", "日本", " ", "x" * 70]
@@ -131,7 +131,9 @@ def reference_id(column: Any, value: Any, is_dense: bool) -> int:
     words = list(column.vocabulary_list)
     if value in words:
         return words.index(value)
-    return len(words) + hashed % column.num_oov_buckets if column.num_oov_buckets else column.default_value
+    if column.num_oov_buckets:
+        return len(words) + hashed % column.num_oov_buckets
+    return UNKNOWN_ID if column.default_value == -1 else column.default_value
 
 
 def reference_ids(column: Any, feature: Feature) -> list[list[int]]:

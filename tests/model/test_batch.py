@@ -55,8 +55,8 @@ def test_a_slice_of_an_encoded_batch_has_the_tensors_of_its_rows(start: int, sto
     assert batch.dense.shape == (stop - start, 2)
     assert batch.dense.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]][start:stop]
     many, one = batch.ids
-    assert ids_of_rows(many) == [[0, 1], [], [], [2, -1, 2]][start:stop]
-    assert ids_of_rows(one) == [[0], [-1], [1], [0]][start:stop]
+    assert ids_of_rows(many) == [[0, 1], [], [], [2, -2, 2]][start:stop]
+    assert ids_of_rows(one) == [[0], [-2], [1], [0]][start:stop]
     assert batch.labels is not None
     assert batch.labels.tolist() == [3, 0, 1, 2][start:stop]
     assert batch.weights is not None

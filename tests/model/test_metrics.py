@@ -294,3 +294,36 @@ def test_sums_over_many_batches_do_not_lose_small_ones() -> None:
     for _ in range(64):
         metrics.update(torch.zeros(1, 3), torch.tensor([0]), None, torch.ones(1), torch.tensor(1.0))
     assert metrics.result()["average_loss"] == np.float32((2.0**24 + 64) / 65)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "logits", "expected"),
+    [
+        (BinaryMetrics(), [[[1.0], [0.1]], [[2.0]]], 1),
+        (BinaryMetrics(), [[[0.0]], [[-2.0], [-3.0]]], 0),
+        (BinaryMetrics(), [[[1.0], [2.0]], [[-2.0]]], None),
+        (MulticlassMetrics(), [[[0.0, 1, 2]], [[5.0, 1, 9], [0, 0, 1]]], 2),
+        (MulticlassMetrics(), [[[0.0, 1, 2], [0.0, 3, 2]], [[5.0, 1, 9]]], None),
+        # The mean of the ids is that of a third class.
+        (MulticlassMetrics(), [[[0.0, 1, 2]], [[5.0, 1, 2]]], None),
+        (MulticlassMetrics(), [], None),
+    ],
+)
+def test_the_only_class_that_is_predicted_is_found_whatever_the_weights(
+    metrics: Any, logits: list[Any], expected: int | None
+) -> None:
+    for batch in map(torch.tensor, logits):
+        labels = torch.zeros(len(batch), dtype=torch.float32 if batch.shape[1] == 1 else torch.int64)
+        part = type(metrics)()
+        part.update(batch, labels, torch.zeros(len(batch)), torch.ones(len(batch)), torch.ones(()))
+        metrics.merge(part)
+    assert metrics.only_class() == expected
+    assert metrics.num_rows() == sum(map(len, logits))
+
+
+def test_many_rows_of_a_large_class_are_counted_exactly() -> None:
+    metrics = MulticlassMetrics()
+    metrics.add("classes", torch.tensor([9e6, 9e6 * 9999, 9e6 * 9999**2], dtype=torch.float64))
+    assert metrics.only_class() == 9999
+    metrics.add("classes", torch.tensor([1.0, 9998, 9998.0**2], dtype=torch.float64))
+    assert metrics.only_class() is None

@@ -4,14 +4,18 @@ import socket
 import struct
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from tensorboardX.proto.event_pb2 import Event
 
+from raydnn import storage
 from raydnn.errors import InvalidArgumentError
+from raydnn.tracking import event_file
 from raydnn.tracking.event_file import EventFileWriter, read_scalars
 from raydnn.tracking.histogram import make_histogram
 
@@ -90,6 +94,52 @@ def test_files_merge_by_time_and_not_by_name(tmp_path: Path) -> None:
         (tmp_path / name).rmdir()
         (tmp_path / "moving").rename(tmp_path / name)
     assert read_scalars(tmp_path) == {5: {"loss": 2.0}}
+
+
+def test_a_file_on_an_object_store_is_uploaded_whole_by_flush_and_close() -> None:
+    logdir = f"memory://{uuid.uuid4().hex}"
+    with EventFileWriter(logdir) as writer:
+        writer.add_scalar("loss", 1.0, step=1)
+        assert read_scalars(logdir) == {}
+        writer.flush()
+        assert read_scalars(logdir) == {1: {"loss": 1.0}}
+        writer.add_scalar("loss", 2.0, step=2)
+        assert writer._upload is not None
+        temporary = writer._upload.file
+    assert read_scalars(logdir) == {1: {"loss": 1.0}, 2: {"loss": 2.0}}
+    (name,) = storage.list_folder(logdir)
+    assert name.startswith("events.out.tfevents.")
+    assert not temporary.parent.exists()
+
+
+def test_values_on_an_object_store_are_uploaded_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_file, "UPLOAD_SECS", 0.0)
+    monkeypatch.setattr(event_file, "UPLOAD_SHARE", 1e9)
+    logdir = f"memory://{uuid.uuid4().hex}"
+    with EventFileWriter(logdir) as writer:
+        for step in (1, 2):
+            writer.add_scalar("loss", 1.0, step=step)
+            assert list(read_scalars(logdir)) == list(range(1, step + 1))
+        monkeypatch.setattr(event_file, "UPLOAD_SHARE", 1e-9)
+        writer.add_scalar("loss", 1.0, step=3)
+        writer.add_scalar("loss", 1.0, step=4)
+        assert list(read_scalars(logdir)) == [1, 2, 3], "one that took long is not followed by another at once"
+
+
+def test_an_object_store_that_takes_nothing_costs_a_warning_and_no_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: Any, **settings: Any) -> None:
+        raise RuntimeError("no rights")
+
+    logdir = f"memory://{uuid.uuid4().hex}"
+    with EventFileWriter(logdir) as writer:
+        writer.add_scalar("loss", 1.0, step=1)
+        monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
+        writer.flush()
+        writer.add_scalar("loss", 2.0, step=2)
+    assert caplog.messages == [f"No more summaries are written into {logdir}: no rights"]
+    assert read_scalars(logdir) == {}
 
 
 def test_closed_writer_refuses_values(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -231,9 +232,22 @@ def test_unreachable_server_costs_one_warning_and_no_exception(
         run.log_export(tmp_path, {"inputs": columns, "outputs": columns})
 
 
-def test_remote_model_dir_is_refused() -> None:
-    with pytest.raises(ValueError, match="local folder"):
-        MlflowRun("s3://bucket/model")
+def test_model_dir_on_an_object_store_needs_a_server(store_settings: MLflowSettings) -> None:
+    model_dir = f"memory://{uuid.uuid4().hex}/census"
+    with pytest.raises(ValueError, match="give a server"):
+        MlflowRun(model_dir)
+    run = MlflowRun(model_dir, store_settings)
+    run.log_metric("loss", 0.5, step=1)
+    run.finish()
+    # A later process finds the run, and needs no settings.
+    again = MlflowRun(model_dir)
+    again.log_metric("loss", 0.25, step=2)
+    again.finish()
+    record = read_record(model_dir)
+    assert record is not None
+    client = MlflowClient(tracking_uri=store_settings.tracking_uri)
+    assert client.get_run(record.run_id).info.run_name == "census"
+    assert [point.step for point in client.get_metric_history(record.run_id, "loss")] == [1, 2]
 
 
 def test_empty_settings_are_refused_together() -> None:

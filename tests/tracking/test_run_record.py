@@ -2,10 +2,12 @@
 
 import json
 import os
+import uuid
 from pathlib import Path
 
 import pytest
 
+from raydnn.tracking import run_record
 from raydnn.tracking.run_record import RunRecord, claim_record, read_record, replace_record
 
 OLD = RunRecord(run_id="old", experiment_id="1", tracking_uri=None)
@@ -51,6 +53,23 @@ def test_claim_works_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "link", fail)
     assert claim_record(tmp_path, NEW) == NEW
     assert read_record(tmp_path) == NEW
+
+
+def test_first_claim_stands_on_an_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_record, "SETTLE_SECS", 0.0)
+    model_dir = f"memory://{uuid.uuid4().hex}"
+    assert read_record(model_dir) is None
+    assert claim_record(model_dir, OLD) == OLD
+    assert claim_record(model_dir, NEW) == OLD
+    replace_record(model_dir, NEW)
+    assert read_record(model_dir) == NEW
+
+
+def test_of_two_claims_at_once_on_an_object_store_the_last_one_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    model_dir = f"memory://{uuid.uuid4().hex}"
+    # What another process does while this one waits.
+    monkeypatch.setattr(run_record.time, "sleep", lambda _: replace_record(model_dir, NEW))
+    assert claim_record(model_dir, OLD) == NEW
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"run_id": "x"}'])

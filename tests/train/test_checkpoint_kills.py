@@ -14,6 +14,7 @@ from killed_training import KILLS, STEPS, train
 import raydnn
 from raydnn import storage
 from raydnn.train.checkpoint.state import read_state
+from raydnn.train.ledger import read_ledger, sums_of_calls
 
 # Kill -> what lies beside the state file afterwards, and the last complete step.
 LEFT = {
@@ -56,14 +57,16 @@ def test_training_goes_on_from_the_last_complete_checkpoint(
 ) -> None:
     model_dir = killed / kill
     left, last_step = LEFT[kill]
-    assert checkpoint_files(model_dir) == ["checkpoint", *left, "train.lock", "train_call.json"]
+    others = ["checkpoint", "ledger.json", "train.lock", "train_call.json"]
+    assert checkpoint_files(model_dir) == sorted([*left, *others])
     with caplog.at_level(logging.INFO):
         resumed = train(model_dir)
     assert f"Restored {model_dir}/model.ckpt-{last_step}" in caplog.messages
     assert read_state(str(model_dir)) == ["model.ckpt-9", "model.ckpt-10"]
     # A whole checkpoint that is not listed might be one that is kept for good, so it stays.
     kept = ["model.ckpt-0"] if kill == "before_removal" else []
-    assert checkpoint_files(model_dir) == ["checkpoint", *kept, "model.ckpt-10", "model.ckpt-9"]
+    assert checkpoint_files(model_dir) == ["checkpoint", "ledger.json", *kept, "model.ckpt-10", "model.ckpt-9"]
+    assert [(entry.last_step, entry.rows) for entry in sums_of_calls(read_ledger(str(model_dir)))] == [(10, 80)]
     assert_same_variables(resumed, undisturbed)
 
 
@@ -73,5 +76,6 @@ def test_kills_at_random_moments_lose_nothing_that_was_complete(killed: Path, tm
     resumed = train(model_dir, max_steps=step + STEPS)
     assert read_state(str(model_dir)) == [f"model.ckpt-{last}" for last in (step + STEPS - 1, step + STEPS)]
     assert not [name for name in checkpoint_files(model_dir) if ".tmp-" in name]
+    assert sum(entry.rows for entry in read_ledger(str(model_dir))) == 8 * (step + STEPS)
     undisturbed = train(tmp_path, max_steps=step + STEPS, save_checkpoints_steps=10**6)
     assert_same_variables(resumed, undisturbed)

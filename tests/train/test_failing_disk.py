@@ -16,6 +16,7 @@ from resumed_calls import (
     EPOCHS,
     assert_each_epoch_uses_each_row_once,
     assert_same_bits,
+    assert_the_ledger_has_each_row_once,
     estimator,
     ledger,
     two_epochs,
@@ -71,11 +72,17 @@ def test_what_was_saved_stays_and_nothing_half_written_has_a_name(left: Path, na
         assert report["latest"] == 3
         # A read-only disk keeps the lock of a process that is gone.
         passing = {"filler", "train.lock"} if name == "read_only" else {"filler"}
-        assert set(report["names"]) - passing == {"checkpoint", "model.ckpt-0", "model.ckpt-3", "train_call.json"}
+        assert set(report["names"]) - passing == {
+            "checkpoint",
+            "ledger.json",
+            "model.ckpt-0",
+            "model.ckpt-3",
+            "train_call.json",
+        }
     assert ended["error"] is None
     names = [f"model.ckpt-{step}" for step in (42, 45, 48, 51, STEPS)]
     assert ended["state"] == names
-    assert ended["names"] == ["checkpoint", *names]
+    assert ended["names"] == ["checkpoint", "ledger.json", *names]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -83,6 +90,7 @@ def test_once_repaired_training_goes_on_with_each_row_once(left: Path, tmp_path:
     steps = [step for step, _ in ledger(left / name)]
     assert len(steps) > len(set(steps))
     assert_each_epoch_uses_each_row_once(left / name)
+    assert_the_ledger_has_each_row_once(left / name)
     undisturbed = estimator(left / "together") if name in TOGETHER else two_epochs(tmp_path / name, SEED)
     assert_same_bits(estimator(left / name), undisturbed)
 

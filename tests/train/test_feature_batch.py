@@ -173,5 +173,5 @@ def test_text_of_a_batch_is_encoded_as_that_of_the_caller() -> None:
     features, _ = FeatureBatchMaker()(rows(word=["b", "?", "a"], x=[1.0, 2.0, 3.0]))
     batches = features.encode(encoder), encoded_features({"word": ["b", "?", "a"], "x": [1.0, 2.0, 3.0]}, encoder, CPU)
     assert [[part.values.tolist() for part in batch.ids] for batch in batches if batch is not None] == [
-        [[1, -1, 0]]
+        [[1, -2, 0]]
     ] * 2

@@ -93,3 +93,15 @@ def test_a_listener_is_registered_once(tmp_path: Path) -> None:
 def test_exactly_one_period_is_needed(tmp_path: Path, arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="exactly one"):
         CheckpointSaverHook(str(tmp_path), **arguments)
+
+
+def test_a_checkpoint_is_saved_beside_the_usual_times_when_it_is_asked_for(tmp_path: Path) -> None:
+    wishes = [False, True, False]
+    saver = CheckpointSaverHook(str(tmp_path), save_steps=100)
+    saver.save_when(lambda: bool(wishes) and wishes.pop(0))
+    run_loop(CountingModel(), [saver], steps=5)
+    assert sorted(path.name for path in tmp_path.glob("model.ckpt-*")) == [
+        "model.ckpt-0",
+        "model.ckpt-2",
+        "model.ckpt-5",
+    ]

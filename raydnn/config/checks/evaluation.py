@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from raydnn.config.checks.finding import Finding, percent, uses
+from raydnn.config.checks.finding import Finding, uses
 from raydnn.config.features import Buckets, Hash, Identity, Numeric, Vocabulary
 from raydnn.config.profile import Profile
 from raydnn.config.run import Run
+from raydnn.feature_column.soundness import percent
 
 UNSEEN = 0.1
 """A larger share of values that training never sees is worth a warning."""

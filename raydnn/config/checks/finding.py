@@ -68,8 +68,3 @@ def uses(run: Run, profile: Profile, *kinds: type) -> Iterator[Use]:
 def column_of(name: str, feature: Any) -> str:
     """The column of the data that a feature reads."""
     return name if isinstance(feature, str) else feature.column or name
-
-
-def percent(share: float) -> str:
-    """A share in percent, with the digits that matter."""
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from raydnn.config.checks.finding import Finding, percent
+from raydnn.config.checks.finding import Finding
 from raydnn.config.document import Place
 from raydnn.config.profile import ColumnProfile, Profile
 from raydnn.config.run import Run
+from raydnn.feature_column.soundness import percent
 
 RARE = 0.01
 """A class with a smaller share of the rows is called rare."""

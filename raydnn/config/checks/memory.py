@@ -32,12 +32,14 @@ class Need:
         tables: embedding tables and dense weights, with their slots and what an update takes beside them.
         activations: of its part of a batch, with their gradients.
         windows: encoded rows that wait.
+        weights: of all embedding tables and dense weights in whole, without slots: what evaluation holds of them.
         workers: how many workers there are.
     """
 
     tables: int
     activations: int
     windows: int
+    weights: int
     workers: int
 
     @property
@@ -62,10 +64,11 @@ def needed_memory(run: Run, profile: Profile) -> Need:
     partitioner = arguments.get("input_layer_partitioner") or min_max_variable_partitioner(
         max(config.num_ps_replicas or 0, 1), min_slice_size=64 << 20
     )
-    tables = 0
+    tables = whole = 0
     for rows, dimension in _tables(columns).values():
         is_spread = workers > 1 and partitioner((rows, dimension), "float32")[0] > 1
         tables += -(-rows // (workers if is_spread else 1)) * dimension
+        whole += rows * dimension
     widths = [sum(column.width for column in columns), *run.model.hidden_units]
     logits = 1 if run.model.n_classes == 2 else run.model.n_classes
     dense = sum((size + 1) * after for size, after in zip(widths, [*widths[1:], logits], strict=True))
@@ -74,6 +77,7 @@ def needed_memory(run: Run, profile: Profile) -> Need:
         tables=_FLOAT * (tables * copies + dense * (copies + 1)),
         activations=2 * _FLOAT * rows_of_batch * (sum(widths) + logits),
         windows=WINDOWS * min(WINDOW_ROWS, profile.rows) * _encoded_row_bytes(columns, profile),
+        weights=_FLOAT * (whole + dense),
         workers=workers,
     )
 

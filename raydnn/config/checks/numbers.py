@@ -2,15 +2,11 @@
 
 from collections.abc import Iterator
 
-from raydnn.config.checks.finding import Finding, percent, uses
+from raydnn.config.checks.finding import Finding, uses
 from raydnn.config.features import Buckets, MeanAndStd, MinAndMax, Numeric
 from raydnn.config.profile import ColumnProfile, Profile
 from raydnn.config.run import Run
-
-LARGE = 10.0
-"""A mean further from 0 than this, or a larger standard deviation, is called unscaled."""
-SMALL = 0.05
-"""So are numbers that all lie closer to 0 than this."""
+from raydnn.feature_column.soundness import LARGE, SMALL, percent, scale
 
 
 def missing_numbers(run: Run, profile: Profile) -> Iterator[Finding]:
@@ -48,10 +44,7 @@ def unscaled_numbers(run: Run, profile: Profile) -> Iterator[Finding]:
             continue
         mean, std, farthest = scaled
         if abs(mean) > LARGE or std > LARGE or farthest < SMALL:
-            text = (
-                f"has mean {mean:.4g} and standard deviation {std:.4g} where it enters the network; write "
-                f"normalize: {{mean: {moments.mean:.6g}, std: {moments.std:.6g}}}"
-            )
+            text = f"{scale(mean, std)}; write normalize: {{mean: {moments.mean:.6g}, std: {moments.std:.6g}}}"
             yield Finding("warning", use.place, text)
 
 

@@ -1,23 +1,26 @@
 """Whether words and ids find their place: in a vocabulary, below the number of ids, in buckets of their own."""
 
 from collections.abc import Iterator
-from math import expm1, log1p, prod
+from math import prod
 
 import pyarrow as pa
 
-from raydnn.config.checks.finding import Finding, percent, uses
+from raydnn.config.checks.finding import Finding, uses
 from raydnn.config.features import Buckets, Cross, Hash, Identity, Vocabulary
 from raydnn.config.profile import Profile
 from raydnn.config.run import Run
-from raydnn.config.suggest import hash_buckets
 from raydnn.errors import ConfigError, OpError
+from raydnn.feature_column.soundness import (
+    COLLIDING,
+    MISSED,
+    colliding_share,
+    collision,
+    hash_buckets,
+    lack,
+    percent,
+)
 from raydnn.feature_column.vocabulary import VocabularyFileCategoricalColumn, VocabularyListCategoricalColumn
 from raydnn.feature_column.weighted import WeightedCategoricalColumn
-
-MISSED = 0.05
-"""A vocabulary that misses a larger share of the values is called short."""
-COLLIDING = 0.5
-"""Buckets that a larger share of the words has to share are called few."""
 
 
 def vocabulary_words(run: Run) -> dict[str, pa.Array]:
@@ -49,7 +52,7 @@ def short_vocabularies(run: Run, profile: Profile) -> Iterator[Finding]:
         missed = (present - data.watched) / present
         if missed > MISSED:
             has_place = feature.num_oov_buckets > 0 or feature.default is not None
-            text = f"the vocabulary lacks {percent(missed)} of the values" + (
+            text = lack(missed) + (
                 ", which share the ids of unknown words"
                 if has_place
                 else "; add words, write num_oov_buckets, or take hash instead"
@@ -79,23 +82,13 @@ def few_buckets(run: Run, profile: Profile) -> Iterator[Finding]:
     """Hash buckets that many words have to share."""
     for use in uses(run, profile, Hash):
         words, buckets = use.data.distinct, use.feature.hash
-        colliding = colliding_share(words, buckets)
-        if colliding > COLLIDING:
-            text = (
-                f"about {percent(colliding)} of {words:,} values share one of {buckets:,} buckets with another; write "
-                f"hash: {hash_buckets(words)} for {percent(colliding_share(words, hash_buckets(words)))}"
-            )
+        if colliding_share(words, buckets) > COLLIDING:
+            wider = hash_buckets(words)
+            text = f"{collision(words, buckets)}; write hash: {wider} for {percent(colliding_share(words, wider))}"
             yield Finding("warning", (*use.place, "hash"), text)
     for name, feature in run.features.items():
         if isinstance(feature, Cross):
             yield from _of_cross(run, profile, name, feature)
-
-
-def colliding_share(words: int, buckets: int) -> float:
-    """The expected share of words that share a bucket with another: 1 - (1 - 1 / buckets) ** (words - 1)."""
-    if words < 2:
-        return 0.0
-    return 1.0 if buckets == 1 else -expm1((words - 1) * log1p(-1 / buckets))
 
 
 def _of_cross(run: Run, profile: Profile, name: str, cross: Cross) -> Iterator[Finding]:

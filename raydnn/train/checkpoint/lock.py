@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from raydnn import errors, storage
+from raydnn.train.stopping import is_stop_requested
 
 LOCK_FILE = "train.lock"
 RENEW_SECS = 10.0
@@ -22,6 +23,8 @@ RENEW_SECS = 10.0
 STALE_SECS = 60.0
 # How long to wait for others that write the same file, where it cannot be created exclusively.
 SETTLE_SECS = 0.2
+# How often a holder on another host is looked at, to see whether it lives.
+LOOK_SECS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +36,9 @@ _held: set[str] = set()
 def training_lock(model_dir: str) -> Iterator[None]:
     """Keep other drivers, and other calls in this process, from training the same model.
 
-    It is never waited for. A lock whose holder is gone is taken over with a warning: a process of this host that does
-    not run any more, or one of another host without a sign of life for a minute.
+    A lock whose holder is gone is taken over with a warning: a process of this host that does not run any more, or one
+    of another host without a sign of life for a minute. A holder on another host that is not silent for so long yet is
+    watched: if it lives, it shows that within seconds, and this call is refused. Its end is never waited for.
 
     Args:
         model_dir: local or any fsspec URL.
@@ -119,7 +123,7 @@ def _take(url: str, own: Holder) -> None:
         return
     holder = _read(url)
     if holder is not None:
-        reason = holder.why_gone()
+        reason = holder.why_gone() or _why_silent(url, holder)
         if reason is None:
             raise _refusal(url, holder)
         logger.warning("Taking over %s from %s: %s", url, holder, reason)
@@ -129,6 +133,25 @@ def _take(url: str, own: Holder) -> None:
     winner = _read(url)
     if winner is None or winner.token != own.token:
         raise _refusal(url, winner)
+
+
+def _why_silent(url: str, holder: Holder) -> str | None:
+    """Watch a holder on another host; why it is taken for gone, or None if it lives."""
+    if holder.host == socket.gethostname():
+        return None
+    logger.warning(
+        "%s is held by %s: it may just have been lost. Looking for %d seconds at most whether it lives",
+        url, holder, STALE_SECS,
+    )  # fmt: skip
+    # By this host's clock too: the other one's may be wrong.
+    end = time.monotonic() + STALE_SECS
+    while time.monotonic() < end and holder.why_gone() is None:
+        if is_stop_requested():
+            return None
+        time.sleep(LOOK_SECS)
+        if (found := _read(url)) != holder:
+            return None if found is not None else "it has let it go"
+    return holder.why_gone() or f"it has given no sign of life for {STALE_SECS:.0f} seconds"
 
 
 def _create(url: str, own: Holder) -> bool:

@@ -1,7 +1,7 @@
 """Saving checkpoints while training."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from raydnn import storage
@@ -74,6 +74,11 @@ class CheckpointSaverHook(SessionRunHook):
         self._store = store or CheckpointStore(storage.absolute(checkpoint_dir))
         self._listeners = list(listeners or ())
         self._saved_step: int | None = None
+        self._is_due: Callable[[], bool] = lambda: False
+
+    def save_when(self, is_due: Callable[[], bool]) -> None:
+        """Save beside the usual times after each step for which a function says so."""
+        self._is_due = is_due
 
     def add_listeners(self, listeners: Sequence[CheckpointSaverListener]) -> None:
         """Add listeners that are not registered yet."""
@@ -95,7 +100,9 @@ class CheckpointSaverHook(SessionRunHook):
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         step = int(run_values.results)
-        if self._timer.should_trigger_for_step(step) and self._save(run_context.session, step):
+        # Asked first, and always: it tells each wish once.
+        is_due = self._is_due() or self._timer.should_trigger_for_step(step)
+        if is_due and self._save(run_context.session, step):
             run_context.request_stop()
 
     def end(self, session: Session) -> None:

@@ -35,6 +35,11 @@ def run_of_slices() -> Run:
     return run_of({"x": {"hash": 1_000_000, "embed": 8}}, model=model, run={"num_workers": 4})
 
 
+def test_weights_are_those_of_all_tables_in_whole_and_without_slots() -> None:
+    whole, spread = need(big("Adam", num_workers=4)), need(run_of_slices())
+    assert whole.weights == spread.weights == pytest.approx(1_000_000 * 8 * 4, rel=0.001)
+
+
 def test_a_shared_table_counts_once() -> None:
     features = {"x": {"hash": 1_000_000}, "z": {"hash": 1_000_000}}
     shared = run_of(features, shared_embeddings=[{"columns": ["x", "z"], "dimension": 8}])

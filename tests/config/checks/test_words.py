@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from checked_runs import profile_of, run_of, told
 
-from raydnn.config.checks.words import colliding_share, few_buckets, ids_in_range, short_vocabularies
+from raydnn.config.checks.words import few_buckets, ids_in_range, short_vocabularies
 from raydnn.errors import ConfigError
+from raydnn.feature_column.soundness import colliding_share
 
 
 def test_a_vocabulary_that_misses_words_is_a_warning() -> None:

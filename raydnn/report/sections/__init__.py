@@ -1,0 +1,1 @@
+"""The sections of the report of a run: each function makes one of its material."""

@@ -1,0 +1,107 @@
+"""`raydnn tune`: what it prints, and what signals do to it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from commands import COMMAND, outcome, run, run_in_a_fork
+from small_sweep import sweep_text, write_run
+
+TRIALS = {"evaluate_every": 100, "max_concurrent": 1}
+
+
+@pytest.fixture
+def cluster(ray_four_cpus: None) -> str:
+    """The address of a cluster, so that commands need not start one."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def write_sweep(folder: Path, **changes: object) -> None:
+    write_run(folder)
+    (folder / "sweep.yaml").write_text(sweep_text(**changes))
+
+
+def events(folder: Path) -> list[dict[str, object]]:
+    path = folder / "sweeps" / "small" / "trials.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def ended(folder: Path) -> list[object]:
+    return [event["number"] for event in events(folder) if event["event"] == "end"]
+
+
+def interrupted(folder: Path, number: signal.Signals, num_ended: int, *arguments: str, address: str) -> tuple[int, str]:
+    """Tune, and send a signal when so many trials have ended; exit code and standard error."""
+    with subprocess.Popen(
+        [*COMMAND, "tune", "sweep.yaml", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "RAY_ADDRESS": address},
+    ) as process:
+        while len(ended(folder)) < num_ended and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=200)
+    return process.returncode, stderr
+
+
+def test_a_dry_run_tells_the_first_configurations_and_the_plan(tmp_path: Path, cluster: str) -> None:
+    write_sweep(tmp_path, budget={"trials": 12, "steps": 40})
+    arguments = ["--dry-run", "--json", "--set", "trials.cpus=2"]
+    result = run("tune", "sweep.yaml", *arguments, folder=tmp_path, RAY_ADDRESS=cluster)
+    assert result.returncode == 0, result.stderr
+    found = outcome(result)
+    assert len(found["configurations"]) == 5
+    assert all(0 <= configuration["model.dropout"] <= 0.4 for configuration in found["configurations"])
+    plan = found["plan"]
+    assert (plan["trials"], plan["cpus"], plan["cpus_per_trial"], plan["concurrent"]) == (13, 4, 2, 2)
+    assert plan["steps"] == 40
+    assert plan["memory"] > 0
+    assert not (tmp_path / "sweeps").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.yaml"], "error: there is no file missing.yaml"),
+        (["sweep.yaml", "--set", "budget.trails=1"], "error: override: budget.trails: there is no such key"),
+        (["sweep.yaml", "--set", "set.model.droput=1"], "error: override: set.model.droput: there is no such key"),
+    ],
+)
+def test_a_wrong_sweep_is_told_without_a_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
+    write_sweep(tmp_path)
+    result = run_in_a_fork("tune", *arguments, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_and_the_death_of_the_driver_resume_runs_what_is_left(tmp_path: Path, cluster: str) -> None:
+    write_sweep(tmp_path, budget={"trials": 5, "steps": 400}, set={"data.epochs": None}, trials=TRIALS)
+    code, stderr = interrupted(tmp_path, signal.SIGINT, 1, address=cluster)
+    assert code == 130
+    assert "1 trials have ended. Go on with it by --resume" in stderr
+    code, _ = interrupted(tmp_path, signal.SIGKILL, 3, "--resume", address=cluster)
+    assert code == -signal.SIGKILL
+    finished = ended(tmp_path)
+    assert len(finished) >= 3
+    before = len(events(tmp_path))
+    result = run("tune", "sweep.yaml", "--resume", folder=tmp_path, RAY_ADDRESS=cluster)
+    assert result.returncode == 0, result.stderr
+    assert not {event["number"] for event in events(tmp_path)[before:]} & set(finished)
+    assert sorted(ended(tmp_path)) == [0, 1, 2, 3, 4, 5]  # type: ignore[type-var]
+    for text in ("rank", "differs from the base run", "nothing: the run as it is", "best         trial "):
+        assert text in result.stdout
+    again = run("tune", "sweep.yaml", folder=tmp_path, RAY_ADDRESS=cluster)
+    assert again.returncode == 2
+    assert "has begun already; go on with it by --resume" in again.stderr

@@ -1,0 +1,82 @@
+"""The record of a sweep: all that another driver knows."""
+
+import json
+from pathlib import Path
+
+import pytest
+from small_sweep import sweep_text, write_run
+
+from raydnn import tune
+from raydnn.errors import ConfigError
+from raydnn.tune.record import TRIALS_FILE, SweepRecord
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweeps" / "small").mkdir(parents=True)
+
+
+def record_of(resume: bool = False, **changes: object) -> SweepRecord:
+    record = SweepRecord(tune.loads(sweep_text(**changes)))
+    record.begin(resume)
+    return record
+
+
+def test_another_driver_finds_all_trials_as_they_stood() -> None:
+    record = record_of()
+    record.start(0, {}, {}, True)
+    record.start(1, {"model.dropout": 0.1}, {"model.dropout": 0.1}, False)
+    record.report(1, {"auc": 0.5, "global_step": 20})
+    record.report(1, {"auc": 0.6, "global_step": 40})
+    record.end(1, "stopped")
+    record.end(0, "failed", "ValueError: no")
+    record.start(2, {"model.dropout": 0.2}, {}, False)
+    again = record_of(resume=True)
+    assert [(trial.number, trial.status) for trial in again.trials.values()] == [
+        (0, "failed"),
+        (1, "stopped"),
+        (2, "waiting"),
+    ]
+    assert again.trials[0].error == "ValueError: no"
+    assert again.trials[1].metrics == {"auc": 0.6}
+    assert again.trials[1].global_step == 40
+    assert again.draws[1] == {"model.dropout": 0.1}
+    assert again.trials[2].configuration == {"model.dropout": 0.2}
+
+
+def test_steps_that_are_evaluated_again_take_the_place_of_the_first_time() -> None:
+    record = record_of()
+    record.start(1, {}, {}, False)
+    for step in (20, 40, 60, 40):
+        record.report(1, {"auc": step / 100, "global_step": step})
+    assert [report["global_step"] for report in record.trials[1].reports] == [20, 40]
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_the_next_one_is_whole() -> None:
+    record = record_of()
+    record.start(1, {}, {}, False)
+    path = Path("sweeps/small", TRIALS_FILE)
+    with path.open("a") as file:
+        file.write('{"event": "end", "num')
+    again = record_of(resume=True)
+    assert again.trials[1].status == "waiting"
+    again.end(1, "done")
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == ["start", "end"]
+
+
+def test_a_sweep_that_has_begun_is_not_begun_again() -> None:
+    record_of()
+    with pytest.raises(ConfigError, match="small has begun already; go on with it by --resume, choose another name"):
+        record_of()
+
+
+def test_only_the_budget_and_what_trials_take_may_change_before_going_on() -> None:
+    record_of()
+    record_of(resume=True, budget={"trials": 9, "steps": 40}, trials={"cpus": 2})
+    with pytest.raises(ConfigError, match="small had another seed, space when it began; put that back"):
+        record_of(resume=True, seed=4, space={"model.dropout": {"choice": [0.1]}})
+    Path("run.yaml").write_text(Path("run.yaml").read_text().replace("[4]", "[8]"))
+    with pytest.raises(ConfigError, match=r"had another run \(its file\) when it began"):
+        record_of(resume=True)

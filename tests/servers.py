@@ -100,9 +100,7 @@ def postgres_programs() -> Path | None:
     """The folder of PostgreSQL's programs; None where it is not installed."""
     found = shutil.which("postgres")
     folders = [*([Path(found).resolve().parent] if found else []), *Path("/usr/lib/postgresql").glob("*/bin")]
-    return next(
-        (folder for folder in folders if all((folder / name).exists() for name in ("initdb", "postgres"))), None
-    )
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 @contextmanager
@@ -121,17 +119,8 @@ def postgres() -> Iterator[str]:
         if user is not None:
             shutil.chown(folder, user)
         data = ["-D", str(folder / "data")]
-        first = [
-            str(programs / "initdb"),
-            *data,
-            "-U",
-            "mlflow",
-            "--auth=trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ]
+        settings = ["-U", "mlflow", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        first = [str(programs / "initdb"), *data, *settings]
         subprocess.run(first, check=True, capture_output=True, user=user, cwd="/")
         command = [str(programs / "postgres"), *data, "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
         with server(command, port, folder / "log", user=user, cwd="/"):

@@ -8,8 +8,8 @@ On the head, where the drivers of jobs are, all jobs that run are stopped as `ra
 training ends after its step with a checkpoint. How long Ray then waits before it kills a job is the head's variable
 RAY_JOB_STOP_WAIT_TIME_S, which is 3 seconds unless it is set.
 
-Any other node is drained: Ray gives it no new work, and training with workers saves a checkpoint at once and goes on. When
-the node is lost the workers are restarted without it, which does not count as one of the `max_failures`.
+Any other node is drained: Ray gives it no new work, and training with workers saves a checkpoint at once and goes on.
+When the node is lost the workers are restarted without it, which does not count as one of the `max_failures`.
 """
 
 import logging

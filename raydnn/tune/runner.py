@@ -214,9 +214,13 @@ class _Recorder(Callback):
             config = trial.config["trial"]
             self.record.start(number, config["values"], config["draws"], config["is_default"])
         self.record.end(number, status, error)
+        ended = self.record.trials[number]
         if error is not None:
-            logger.warning("Trial %d has failed: %s", number, error)
-        self._search.learn(self.record.trials[number])
+            logger.warning("Trial %d has failed at step %d: %s", number, ended.global_step, error)
+        else:
+            told = ", ".join(f"{name} {ended.metrics.get(name)}" for name, _ in self._sweep.objectives)
+            logger.info("Trial %d is %s at step %d: %s", number, status, ended.global_step, told)
+        self._search.learn(ended)
 
     def end_the_rest(self) -> None:
         """What still ran when the time was over has stopped."""

@@ -1,4 +1,4 @@
-"""A training that MLflow's server tracks: runs in PostgreSQL, artifacts on an object store, all by way of the server."""
+"""A training that MLflow's server tracks: runs in PostgreSQL, artifacts on an object store."""
 
 import mlflow
 import pyarrow.parquet as pq

@@ -20,37 +20,31 @@ pytestmark = [
     pytest.mark.skipif(not has_job_api(), reason='Ray\'s job API needs pip install "ray[default]"'),
 ]
 
-EPOCHS = 60
+MODEL_DIR = "s3://bucket/jobs/clicks"
+EPOCHS = 100
 STEPS = 20 * EPOCHS
-EVERY = 47
+EVERY = 97
 
 
-def job_file(folder: Path, name: str, epochs: int | None, every: int) -> str:
-    """Write a run of two workers.
-
-    Args:
-        folder: for the file.
-        name: of the run.
-        epochs: of the training; None is without end.
-        every: steps between checkpoints.
-    """
-    path = folder / f"{name}.yaml"
+def job_file(folder: Path) -> Path:
+    """Write a run of two workers, whose weights depend on the order of the rows and on dropout."""
+    path = folder / "clicks.yaml"
     path.write_text(
         f"""
-data: {{train: "{DATA}/train.parquet", label: clicked, batch_size: 10, epochs: {epochs or "null"}, shuffle: true}}
+data: {{train: "{DATA}/train.parquet", label: clicked, batch_size: 10, epochs: {EPOCHS}, shuffle: true}}
 features:
   age: {{normalize: {{mean: 49, std: 18}}}}
   city: {{hash: 32, embed: 4}}
 model: {{hidden_units: [4], dropout: 0.1}}
 run:
-  model_dir: s3://bucket/jobs/{name}
+  model_dir: {MODEL_DIR}
   tf_random_seed: 7
   num_workers: 2
-  save_checkpoints_steps: {every}
+  save_checkpoints_steps: {EVERY}
   save_summary_steps: 500
 """
     )
-    return str(path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +55,28 @@ def folder(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed_at(folder: Path, s3: dict[str, str]) -> int:
-    """The newest checkpoint of a job that was killed together with its head and all its workers."""
-    with ray_head(folder / "first.log", 2, s3) as head:
+    """The newest checkpoint of a job that was killed together with its head, the other node and all its workers.
+
+    Before that the other node, where one of its workers is, was drained.
+    """
+    with ray_head(folder / "first.log", 1, s3) as head:
+        head.add_node(num_cpus=1)
         refused = head.job("list", check=False, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN="")
         assert "Missing authentication token" in refused.stderr + refused.stdout
-        head.submit("clicks", f"raydnn train {job_file(folder, 'clicks', EPOCHS, EVERY)}")
-        head.wait_for("clicks", lambda: newest_step("s3://bucket/jobs/clicks") > 2 * EVERY, "the third checkpoint")
-    return newest_step("s3://bucket/jobs/clicks")
+        head.submit("clicks", f"raydnn train {job_file(folder)}")
+        head.wait_for("clicks", lambda: newest_step(MODEL_DIR) >= EVERY, "a checkpoint")
+        (other,) = head.nodes
+        head.run("-c", f"from raydnn.distributed.leaving import drain; drain({other!r}, 60)")
+        head.wait_for("clicks", lambda: newest_step(MODEL_DIR) % EVERY, "a checkpoint beside the usual times")
+        step = newest_step(MODEL_DIR)
+        assert f"A checkpoint is saved now: nodes are about to be taken away: {other}" in head.log_of("clicks")
+    return max(step, newest_step(MODEL_DIR))
 
 
 @pytest.fixture(scope="module")
 def head(folder: Path, s3: dict[str, str], killed_at: int) -> Iterator[RayHead]:
-    """The head of the cluster that comes after, with room for one worker on each of two nodes."""
-    with ray_head(folder / "second.log", 1, s3) as second:
-        second.add_node(num_cpus=1)
+    """The head of the cluster that comes after."""
+    with ray_head(folder / "second.log", 2, s3) as second:
         yield second
 
 
@@ -89,7 +91,7 @@ def two_processes(folder: Path) -> Iterator[WorkerProcesses]:
 def test_the_same_submission_on_a_new_cluster_goes_on_and_ends_with_the_bits_of_an_undisturbed_run(
     head: RayHead, folder: Path, killed_at: int, two_processes: WorkerProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 2 * EVERY < killed_at < STEPS
+    assert EVERY < killed_at < STEPS
     path = folder / "clicks.yaml"
     result = head.submit("clicks", f"raydnn train {path}", wait=True)
     log = result.stdout + result.stderr
@@ -100,29 +102,26 @@ def test_the_same_submission_on_a_new_cluster_goes_on_and_ends_with_the_bits_of_
     two_processes.stand_in_for_ray(monkeypatch)
     alone: Run = config.load(str(path), {"run.model_dir": str(folder / "alone"), "run.input_engine": "thread"})
     expected = alone.estimator().train(alone.train_input())
-    found = raydnn.train.load_checkpoint("s3://bucket/jobs/clicks")
+    found = raydnn.train.load_checkpoint(MODEL_DIR)
     assert found.global_step == STEPS
     for name in expected.get_variable_names():
         np.testing.assert_array_equal(found.get_tensor(name), expected.get_variable_value(name), err_msg=name)
-    assert not [name for name in storage.list_folder("s3://bucket/jobs/clicks") if name.startswith(("train", "ray"))]
+    assert not [name for name in storage.list_folder(MODEL_DIR) if name.startswith(("train", "ray"))]
 
 
-def test_a_checkpoint_is_saved_when_a_node_drains_and_when_the_head_goes(head: RayHead, folder: Path) -> None:
-    model_dir = "s3://bucket/jobs/endless"
-    head.submit("endless", f"raydnn train {job_file(folder, 'endless', None, 10**9)}")
-    head.wait_for("endless", lambda: "loss = " in head.log_of("endless"), "the first step")
-    assert newest_step(model_dir) == 0
-
-    other = head.nodes[0]
-    head.run("-c", f"from raydnn.distributed.leaving import drain; drain({other!r}, 60)")
-    head.wait_for("endless", lambda: newest_step(model_dir) > 0, "a checkpoint")
-    assert f"A checkpoint is saved now: nodes are about to be taken away: {other}" in head.log_of("endless")
-    saved = newest_step(model_dir)
-
-    # As `ray job stop`, and what the pod of the head runs before it goes.
+def test_before_the_head_goes_its_jobs_are_told_by_sigterm_and_may_end(head: RayHead, folder: Path) -> None:
+    program = folder / "goodbye.py"
+    program.write_text(
+        "import signal, time\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "print('waiting', flush=True)\n"
+        "signal.sigwait([signal.SIGTERM])\n"
+        # Longer than Ray waits unless it is told otherwise.
+        "time.sleep(4)\n"
+        "print('saved', flush=True)\n"
+    )
+    head.submit("saves", f"python {program}")
+    head.wait_for("saves", lambda: "waiting" in head.log_of("saves"), "its beginning")
     head.run("-m", "raydnn.distributed.leaving", "60")
-    assert head.status("endless") == "STOPPED"
-    log, last = head.log_of("endless"), newest_step(model_dir)
-    assert last > saved
-    for text in ("training was stopped by SIGTERM", f"{last} steps took", "Run the same program again to go on"):
-        assert text in log
+    assert head.status("saves") == "STOPPED"
+    assert "saved" in head.log_of("saves")

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,9 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
 
 
 def committed(name: str, flights: Path, tmp_path: Path, **changes: Any) -> tune.Sweep:
@@ -178,7 +176,8 @@ class _Kill(Callback):
             os.kill(result["pid"], signal.SIGKILL)
 
 
-def test_a_trial_that_raises_is_reported_and_one_that_is_killed_goes_on_from_its_checkpoint(small: Path) -> None:
+@pytest.mark.usefixtures("small")
+def test_a_trial_that_raises_is_reported_and_one_that_is_killed_goes_on_from_its_checkpoint() -> None:
     space = {"data.train": {"choice": ["train.parquet", "missing.parquet"]}}
     trials = ONE_PROCESS | {"max_failures": 1}
     sweep = tune.loads(
@@ -191,9 +190,8 @@ def test_a_trial_that_raises_is_reported_and_one_that_is_killed_goes_on_from_its
     assert broken.error.startswith("FileNotFoundError: there is no file ")
     assert killed.status == "done"
     assert result.best is killed
-    told = [
-        (each["event"], (each.get("report") or {}).get("global_step")) for each in events(sweep) if each["number"] == 1
-    ]
+    of_killed = [each for each in events(sweep) if each["number"] == 1]
+    told = [(each["event"], each.get("report", {}).get("global_step")) for each in of_killed]
     assert told == [("start", None), ("report", 20), ("report", 40), ("start", None), ("report", 60), ("end", None)]
     # The input went on too: each row of the three epochs was used once.
     position = load_checkpoint(killed.model_dir).manifest.input_position  # type: ignore[union-attr]
@@ -213,7 +211,8 @@ class _Stop(Callback):
             self._stop.make()
 
 
-def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended(small: Path) -> None:
+@pytest.mark.usefixtures("small")
+def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended() -> None:
     sweep = tune.loads(sweep_text(budget={"trials": 3, "steps": 40}, trials=ONE_PROCESS))
     with stop_on_signals() as stop, pytest.raises(TrainingStoppedError, match="2 trials have ended. Go on with it by"):
         tune.run(sweep, callbacks=[_Stop(stop, 2)])
@@ -229,20 +228,23 @@ def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended(sma
     assert tune.run(sweep, resume=True).trials == result.trials
 
 
-def test_the_time_of_the_budget_stops_what_runs(small: Path) -> None:
+@pytest.mark.usefixtures("small")
+def test_the_time_of_the_budget_stops_what_runs() -> None:
     text = sweep_text(budget={"seconds": 1.5}, set={"data.epochs": 100000}, trials=ONE_PROCESS)
     result = tune.run(tune.loads(text))
     assert [(trial.status, trial.global_step > 0) for trial in result.trials] == [("stopped", True)]
 
 
-def test_one_driver_at_a_time_runs_a_sweep(small: Path) -> None:
+@pytest.mark.usefixtures("small")
+def test_one_driver_at_a_time_runs_a_sweep() -> None:
     sweep = tune.loads(sweep_text())
     Path(sweep.folder).mkdir(parents=True)
     with training_lock(sweep.folder), pytest.raises(FailedPreconditionError):
         tune.run(sweep)
 
 
-def test_a_plan_counts_cpus_for_workers_evaluation_and_reading(small: Path) -> None:
+@pytest.mark.usefixtures("small")
+def test_a_plan_counts_cpus_for_workers_evaluation_and_reading() -> None:
     def plan(**changes: Any) -> tuple[float, float, int]:
         found = tune.plan(tune.loads(sweep_text(**{"budget": {"trials": 9, "steps": 40}, **changes})))
         return found.cpus_per_trial, found.data_cpus, found.concurrent

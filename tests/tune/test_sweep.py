@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,11 @@ BROKEN = yaml.safe_load((Path(__file__).parent / "broken_sweeps.yaml").read_text
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a small run in it."""
     write_run(tmp_path)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=[case["by"].strip()[:40] for case in BROKEN])
@@ -111,6 +111,16 @@ def test_the_committed_sweeps_are_good(path: Path, monkeypatch: pytest.MonkeyPat
     schema = jsonschema.Draft202012Validator(tune.SweepSettings.model_json_schema())
     schema.check_schema(schema.schema)
     assert list(schema.iter_errors(yaml.safe_load(path.read_text()))) == []
+
+
+def test_the_documented_sweep_is_good_and_has_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "sweeps.md").read_text(), re.DOTALL)
+    sweep = tune.loads(text)
+    assert sweep.settings.model_fields_set == set(tune.SweepSettings.model_fields)
+    assert sweep.settings.budget.model_fields_set == set(settings.Budget.model_fields)
+    assert sweep.settings.trials == settings.Trials()
+    assert sweep.settings.trials.model_fields_set == set(settings.Trials.model_fields)
 
 
 def test_the_committed_schema_is_that_of_the_sweep() -> None:

@@ -23,7 +23,7 @@ COPY pyproject.toml README.md LICENSE ./
 # An empty package: its dependencies, without the sources.
 RUN mkdir raydnn \
     && touch raydnn/__init__.py \
-    && pip install --constraint constraints.txt --no-build-isolation ".[delta,iceberg,optuna,s3]" psycopg2-binary \
+    && pip install --constraint constraints.txt --no-build-isolation ".[cluster,delta,iceberg,optuna,s3]" boto3 psycopg2-binary \
     && pip uninstall --yes raydnn
 COPY k8s ./k8s
 COPY raydnn ./raydnn
@@ -32,9 +32,9 @@ RUN pip install --no-build-isolation --no-deps . && pip check
 
 FROM python:3.11.11-slim-bookworm
 
-# procps: the pods' hooks find the driver with pkill. wget: KubeRay asks with it how Ray is.
+# KubeRay asks with wget how Ray is.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends procps wget \
+    && apt-get install --yes --no-install-recommends wget \
     && rm -rf /var/lib/apt/lists/*
 
 # The user and group of Ray's own images: 100 is Debian's group users.

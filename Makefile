@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test test-slow check bench clean
 
 help:  ## Show what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/raydnn: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,8 +19,11 @@ demo: $(BIN)/raydnn  ## Train on real flights: Ray Data, two workers, evaluation
 	$(BIN)/python examples/flights_data.py runs/flights/data
 	$(BIN)/raydnn train examples/flights.yaml
 
-test: $(BIN)/raydnn  ## Run all tests
-	$(BIN)/python -m pytest
+test: $(BIN)/raydnn  ## Run the tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(BIN)/raydnn  ## Run those that kill, wait, fill disks or start servers
+	$(BIN)/python -m pytest -m slow
 
 check: $(BIN)/raydnn  ## Lint, format and types
 	$(BIN)/ruff check .

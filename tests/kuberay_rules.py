@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -360,22 +361,26 @@ def pods_have_time_for_their_hooks(manifests: Manifests) -> Iterator[str]:
         for group in ray_groups(cluster):
             spec = group["template"]["spec"]
             command = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-            least = int(command[1]) if command[0] == "sleep" else 60
-            if spec.get("terminationGracePeriodSeconds", 30) <= least:
+            if spec.get("terminationGracePeriodSeconds", 30) <= int(command[-1]):
                 yield f"{name} is killed while a checkpoint is saved"
 
 
 @a_rule
-def hooks_reach_the_driver_alone(manifests: Manifests) -> Iterator[str]:
-    for name, spec, cluster in jobs(manifests):
-        hook = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-        patterns = re.findall("-f '([^']+)'", hook[-1])
-        driver = f"/opt/venv/bin/python3 /opt/venv/bin/{spec['entrypoint']}"
-        if not patterns or not all(re.search(pattern, driver) for pattern in patterns):
-            yield f"{name}: the driver is not told to stop"
-        others = (" ".join(hook), f"/bin/sh -c {spec['entrypoint']}")
-        if any(re.search(pattern, other) for pattern in patterns for other in others):
-            yield f"{name}: others than the driver are told to stop"
+def hooks_run_a_module_that_is_there(manifests: Manifests) -> Iterator[str]:
+    for name, _, cluster in jobs(manifests):
+        for group in ray_groups(cluster):
+            command = group["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+            if command[:2] != ["python", "-m"] or find_spec(command[2]) is None:
+                yield f"{name} has a hook that cannot run: {' '.join(command)}"
+
+
+@a_rule
+def jobs_that_are_stopped_have_the_time_of_the_hook(manifests: Manifests) -> Iterator[str]:
+    for name, _, cluster in jobs(manifests):
+        head = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]
+        given = {each["name"]: each.get("value") for each in head["env"]}.get("RAY_JOB_STOP_WAIT_TIME_S")
+        if given is None or int(given) < int(head["lifecycle"]["preStop"]["exec"]["command"][-1]):
+            yield f"{name}: Ray kills the job before the hook has waited for it"
 
 
 # Where names lead to.

@@ -197,14 +197,17 @@ PUBLIC_NAMES = {
     ],
     "raydnn.tune": [
         "Sweep",
+        "SweepReportPlaces",
         "SweepResult",
         "SweepSettings",
         "TrialResult",
+        "Watch",
         "first_configurations",
         "load",
         "loads",
         "plan",
         "run",
+        "write_sweep_report",
     ],
 }
 

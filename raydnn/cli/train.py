@@ -79,5 +79,6 @@ def _tell_places(output: Output, run: "Run", estimator: "raydnn.DNNClassifier") 
     tracking = run.run_config().tracking
     if tracking is not None:
         store = getattr(tracking, "tracking_uri", None) or f"sqlite:///{model_dir}/mlflow.db"
-        lines.append(f"MLflow       mlflow ui --backend-store-uri {store}")
+        is_server = store.startswith(("http://", "https://"))
+        lines.append(f"MLflow       {store if is_server else f'mlflow ui --backend-store-uri {store}'}")
     output.show(*lines)

@@ -1,15 +1,16 @@
 """The command `raydnn tune`."""
 
-import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 import raydnn
+from raydnn import storage
 from raydnn.cli.options import AsJson, Debug, LogFormat, Logs, Overrides
 from raydnn.cli.output import FAILED, Output, output_of
+from raydnn.cli.sweep_display import watched
 from raydnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ def tune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first configurations and what they take, and run none.")
     ] = False,
+    then_train: Annotated[
+        bool,
+        typer.Option("--then-train", help="Train the best configuration at full length when the trials have ended."),
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
     log_format: Logs = LogFormat.TEXT,
@@ -38,21 +43,25 @@ def tune(
     Example: raydnn tune tune_configs/quick.yaml --set budget.trials=4 --set set.data.epochs=1
     """
     with output_of("tune", as_json, debug, log_format) as output:
-        sweep = _load(sweep_file, overrides)
+        sweep = _load(sweep_file, [*(overrides or ()), *(["then_train=true"] if then_train else [])])
         if dry_run:
             _tell_plan(output, sweep)
             return
-        with raydnn.train.stop_on_signals():
-            result = raydnn.tune.run(sweep, resume=resume)
+        with raydnn.train.stop_on_signals(), watched(sweep, log_format) as watch:
+            result = raydnn.tune.run(sweep, resume=resume, watch=watch)
         _tell_result(output, result)
+        tracking = sweep.settings.tracking_settings
+        if tracking is not None:
+            store = tracking.tracking_uri or f"sqlite:///{sweep.folder}/mlflow.db"
+            output.show(f"MLflow       mlflow ui --backend-store-uri {store}")
         if result.best is None:
             output.exit_code = FAILED
             output.add(status="failed")
 
 
-def _load(path: str, overrides: list[str] | None) -> "Sweep":
+def _load(path: str, overrides: list[str]) -> "Sweep":
     try:
-        return raydnn.tune.load(path, raydnn.config.parse_overrides(overrides or ()))
+        return raydnn.tune.load(path, raydnn.config.parse_overrides(overrides))
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
 
@@ -76,7 +85,7 @@ def _tell_plan(output: Output, sweep: "Sweep") -> None:
     )
     table = Table("trial", "configuration", title="The first configurations")
     for number, configuration in enumerate(first, start=1):
-        table.add_row(str(number), _told(configuration))
+        table.add_row(str(number), raydnn.tune.text.told(configuration))
     if sweep.settings.budget.with_default:
         output.show("trial 0 is the run as it is")
     output.show(table)
@@ -92,7 +101,7 @@ def _tell_plan(output: Output, sweep: "Sweep") -> None:
 
 def _tell_result(output: Output, result: "SweepResult") -> None:
     """Say how the trials compare, best first."""
-    ranked = result.ranked
+    words, ranked = raydnn.tune.text, result.ranked
     others = [trial for trial in result.trials if trial not in ranked]
     metrics = [metric for metric, _ in result.objectives]
     best, default = result.best, result.default
@@ -105,19 +114,39 @@ def _tell_result(output: Output, result: "SweepResult") -> None:
     table = Table("rank", "trial", *metrics, "steps", "seconds", "status", title="Trials")
     table.add_column("differs from the base run", overflow="fold")
     for rank, trial in enumerate([*ranked, *others], start=1):
-        values = [_number(trial.metrics.get(metric)) for metric in metrics]
+        values = [words.metric_told(trial.metrics.get(metric)) for metric in metrics]
         place = str(rank) if trial in ranked else "-"
-        told = "nothing: the run as it is" if trial.is_default else _told(trial.configuration)
+        told = "nothing: the run as it is" if trial.is_default else words.told(trial.configuration)
         told += f" ({trial.error})" if trial.error else ""
-        row = (f"{trial.global_step:,}", f"{trial.seconds:.1f}", trial.status, told)
+        status = trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"
+        row = (f"{trial.global_step:,}", f"{trial.seconds:.1f}", status, told)
         table.add_row(place, str(trial.number), *values, *row)
     output.show(table)
+    if storage.exists(result.report):
+        output.add(report=result.report)
+        output.show(f"report       {result.report}")
     if best is None:
         output.show("no trial was evaluated")
         return
-    lines = [f"best         trial {best.number}: {_compared(best, metrics)}: {best.model_dir}"]
+    lines = [f"best         trial {best.number}: {words.metrics_told(best, metrics)}: {best.model_dir}"]
     if default is not None and default is not best:
-        lines.append(f"base run     trial {default.number}: {_compared(default, metrics)}")
+        lines.append(f"base run     trial {default.number}: {words.metrics_told(default, metrics)}")
+    output.show(*lines)
+    _tell_winner(output, result, metrics)
+
+
+def _tell_winner(output: Output, result: "SweepResult", metrics: list[str]) -> None:
+    """Say what became of the best trial."""
+    winner = result.winner
+    if winner is None:
+        return
+    output.add(winner=asdict(winner))
+    lines = [f"export       {path}" for path in winner.exports]
+    if winner.registered_model is not None:
+        lines.append(f"registered   models:/{winner.registered_model}@champion")
+    if winner.final_metrics is not None:
+        told = ", ".join(f"{name} {raydnn.tune.text.metric_told(winner.final_metrics.get(name))}" for name in metrics)
+        lines.append(f"final model  {told}: {winner.final_model_dir}")
     output.show(*lines)
 
 
@@ -130,27 +159,7 @@ def _as_json(trial: "TrialResult") -> dict[str, Any]:
         "global_step": trial.global_step,
         "seconds": round(trial.seconds, 3),
         "error": trial.error,
+        "reason": trial.reason,
         "model_dir": trial.model_dir,
         "is_default": trial.is_default,
     }
-
-
-def _compared(trial: "TrialResult", metrics: list[str]) -> str:
-    return ", ".join(f"{metric} {_number(trial.metrics.get(metric))}" for metric in metrics)
-
-
-def _number(value: Any) -> str:
-    return "-" if value is None else f"{value:.6g}"
-
-
-def _told(configuration: Mapping[str, Any]) -> str:
-    """A configuration in one line."""
-    return ", ".join(f"{key}={_value(value)}" for key, value in configuration.items())
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_value(item)}' for key, item in value.items())}}}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else json.dumps(value)

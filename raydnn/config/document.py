@@ -3,6 +3,7 @@
 Only what YAML 1.2 calls a number, a truth value or null is one: yes, no, on, off, dates and 12:30 are text.
 """
 
+import copy
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -109,6 +110,16 @@ class Document:
         for stale in [known for known in self.variables if known[: len(place)] == place]:
             del self.variables[stale]
         parent[place[-1]] = self._substituted(value, place)
+
+    def as_written(self) -> Any:
+        """The values without what environment variables gave: their names stand in the text."""
+        values = copy.deepcopy(self.values)
+        for place, text in self.variables.items():
+            holder = values
+            for part in place[:-1]:
+                holder = holder[part]
+            holder[place[-1]] = text
+        return values
 
     def _find(self, keys: Sequence[str]) -> Place | None:
         """The place of a key, in which numbers are places of lists."""

@@ -2,14 +2,15 @@
 
     python -m raydnn.distributed.leaving [SECONDS]
 
-to be run on the node itself, where SECONDS (90 if left out) are what it takes at most: less than the grace period.
+to be run on the node itself, where SECONDS (60 if left out) are what it takes at most: less than the grace period.
 
 On the head, where the drivers of jobs are, all jobs that run are stopped as `ray job stop` does: by SIGTERM, so that
 training ends after its step with a checkpoint. How long Ray then waits before it kills a job is the head's variable
 RAY_JOB_STOP_WAIT_TIME_S, which is 3 seconds unless it is set.
 
-Any other node is drained: Ray gives it no new work, and training with workers saves a checkpoint at once and goes on.
-When the node is lost the workers are restarted without it, which does not count as one of the `max_failures`.
+Any other node is drained, and stays for SECONDS: Ray gives it no new work, and training with workers saves a checkpoint
+at once and goes on. When the node is lost the workers are restarted without it, which does not count as one of the
+`max_failures`.
 """
 
 import logging
@@ -21,9 +22,7 @@ import time
 import ray
 from ray.job_submission import JobSubmissionClient
 
-GRACE_SECS = 90.0
-# What a worker's node waits: within this time the driver sees it drain, and the chief saves a checkpoint.
-SAVE_SECS = 20.0
+GRACE_SECS = 60.0
 LOOK_SECS = 0.2
 
 HEAD = "node:__internal_head__"
@@ -77,7 +76,8 @@ def main(seconds: float) -> None:
             sys.exit(f"jobs that do not end: {', '.join(left)}")
         return
     drain(own, seconds)
-    time.sleep(min(seconds, SAVE_SECS))
+    # Its workers go on meanwhile; where the whole cluster goes, the last checkpoint needs them.
+    time.sleep(seconds)
 
 
 if __name__ == "__main__":

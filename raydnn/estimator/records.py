@@ -24,15 +24,24 @@ def record_evaluation(model_dir: str, config: RunConfig, metrics: Mapping[str, A
     """
     if not isinstance(config.tracking, MLflowSettings):
         return
+    run = MlflowRun(model_dir, config.tracking)
+    run.log_metrics(scalars_of(metrics, name), int(metrics["global_step"]))
+    run.finish()
+
+
+def scalars_of(metrics: Mapping[str, Any], name: str | None) -> dict[str, float]:
+    """The metrics of an evaluation under the names that MLflow has them by, without arrays and the global step.
+
+    Args:
+        metrics: as `Estimator.evaluate` returns them.
+        name: of the evaluation, or None.
+    """
     prefix = f"eval_{name}" if name else "eval"
-    scalars = {
+    return {
         f"{prefix}/{key}": float(value)
         for key, value in metrics.items()
         if key != "global_step" and not isinstance(value, np.ndarray)
     }
-    run = MlflowRun(model_dir, config.tracking)
-    run.log_metrics(scalars, int(metrics["global_step"]))
-    run.finish()
 
 
 def record_export(model_dir: str, config: RunConfig, path: str) -> None:

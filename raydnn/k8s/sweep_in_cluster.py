@@ -45,8 +45,12 @@ def job_of_sweep(sweep: Sweep, name: str) -> Job:
     settings = sweep.settings
     base = config.load(settings.run, settings.set)
     _, text = in_cluster(base, name)
-    declared = {key: value for key, value in sweep.source.items() if key != "set"}
+    declared = {key: value for key, value in sweep.source["sweep"].items() if key != "set"}
     declared |= {"run": RUN_FILE, "name": name, "storage": shared("storage", settings.storage)}
+    tracking = settings.tracking_settings
+    if tracking is not None and tracking.tracking_uri is None:
+        given = declared["tracking"] if isinstance(declared["tracking"], dict) else {}
+        declared["tracking"] = {**given, "tracking_uri": "${MLFLOW_TRACKING_URI}"}
     return Job(
         name=name,
         kind="tune",

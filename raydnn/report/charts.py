@@ -78,7 +78,7 @@ class Picture(Chart):
         """The chart on white, with its title."""
         assert self.figure is not None
         buffer = io.BytesIO()
-        with _drawing(self.name):
+        with drawing(self.name):
             self.figure.suptitle(self.title, fontsize=12, color=LIGHT["ink"])
             self.figure.savefig(buffer, format="png", dpi=PNG_DPI, facecolor=LIGHT["paper"])
         return buffer.getvalue()
@@ -133,8 +133,8 @@ def line_chart(
         series: what is drawn; references come first and take no colour.
         x_axis, y_axis: the axes.
     """
-    with _drawing(name):
-        figure, axes = _figure(HEIGHT)
+    with drawing(name):
+        figure, axes = new_figure(HEIGHT)
         place = 0
         for each in series:
             if each.style == "reference":
@@ -144,10 +144,10 @@ def line_chart(
                 continue
             _draw_series(axes, each, place)
             place += 1
-        _finish_axis(axes, "x", x_axis)
-        _finish_axis(axes, "y", y_axis)
+        finish_axis(axes, "x", x_axis)
+        finish_axis(axes, "y", y_axis)
         _legend(figure, axes)
-        return _picture(name, title, alt, figure, data)
+        return picture(name, title, alt, figure, data)
 
 
 def bar_chart(
@@ -168,15 +168,15 @@ def bar_chart(
         axis: of the values.
         spreads: half the length of the whisker at each bar's end [n], or None.
     """
-    with _drawing(name):
-        figure, axes = _figure(_height_of_rows(len(labels)))
+    with drawing(name):
+        figure, axes = new_figure(_height_of_rows(len(labels)))
         places = np.arange(len(labels))
         axes.barh(places, values, height=0.66, color=LIGHT["series-1"])
         if spreads is not None:
             axes.errorbar(values, places, xerr=spreads, fmt="none", ecolor=LIGHT["ink"], elinewidth=1.2)
         _name_rows(axes, labels)
-        _finish_axis(axes, "x", axis)
-        return _picture(name, title, alt, figure, data)
+        finish_axis(axes, "x", axis)
+        return picture(name, title, alt, figure, data)
 
 
 def dot_chart(
@@ -196,8 +196,8 @@ def dot_chart(
         series: with x [n]; their points lie a little below each other.
         axis: of the values.
     """
-    with _drawing(name):
-        figure, axes = _figure(_height_of_rows(len(labels), 1 if len(series) == 1 else 1.25))
+    with drawing(name):
+        figure, axes = new_figure(_height_of_rows(len(labels), 1 if len(series) == 1 else 1.25))
         for place, each in enumerate(series):
             rows = np.arange(len(labels)) + 0.26 * (place - (len(series) - 1) / 2)
             colour = LIGHT[SERIES[place % len(SERIES)]]
@@ -205,9 +205,9 @@ def dot_chart(
                 axes.hlines(rows, each.low, each.high, color=colour, linewidth=1.6)
             axes.plot(each.x, rows, linestyle="none", marker=_MARKERS[place], color=colour, label=each.name)
         _name_rows(axes, labels)
-        _finish_axis(axes, "x", axis)
+        finish_axis(axes, "x", axis)
         _legend(figure, axes)
-        return _picture(name, title, alt, figure, data)
+        return picture(name, title, alt, figure, data)
 
 
 def matrix_chart(
@@ -231,8 +231,8 @@ def matrix_chart(
         x_label, y_label: what columns and rows are.
     """
     size = len(labels)
-    with _drawing(name):
-        figure, axes = _figure(max(HEIGHT, 22.0 * size + 70.0))
+    with drawing(name):
+        figure, axes = new_figure(max(HEIGHT, 22.0 * size + 70.0))
         for row in range(size):
             for column in range(size):
                 # Pale enough for the text to stand out, on dark paper too.
@@ -258,7 +258,7 @@ def matrix_chart(
         axes.grid(True, which="minor")
         axes.tick_params(which="minor", length=0)
         axes.spines[:].set_visible(False)
-        return _picture(name, title, alt, figure, data)
+        return picture(name, title, alt, figure, data)
 
 
 def short(label: str, most: int = MOST_LETTERS) -> str:
@@ -280,7 +280,8 @@ def _draw_series(axes: Axes, series: Series, place: int) -> None:
     axes.plot(series.x, series.y, color=colour, linestyle=shown_line, marker=marker, label=series.name)
 
 
-def _figure(height: float) -> tuple[Figure, Axes]:
+def new_figure(height: float) -> tuple[Figure, Axes]:
+    """Empty axes on a figure of the width of all charts, and a height in points."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
     return figure, figure.add_subplot()
 
@@ -297,16 +298,18 @@ def _name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _finish_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
+def finish_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
+    """Give one of the axes of a figure its label, ends, and the form of its numbers."""
     drawn = axes.xaxis if which == "x" else axes.yaxis
     drawn.set_label_text(axis.label)
     drawn.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    drawn.set_major_formatter(FuncFormatter(_as_percent if axis.form == "percent" else _as_number))
+    drawn.set_major_formatter(FuncFormatter(_as_percent if axis.form == "percent" else as_number))
     if axis.limits is not None:
         (axes.set_xlim if which == "x" else axes.set_ylim)(axis.limits)
 
 
-def _as_number(value: float, _: object) -> str:
+def as_number(value: float, _: object = None) -> str:
+    """A number as it stands beside an axis."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
@@ -325,8 +328,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 @contextmanager
-def _drawing(name: str) -> Iterator[None]:
-    """The settings of all charts."""
+def drawing(name: str) -> Iterator[None]:
+    """The settings of all charts; figures are made and drawn within.
+
+    Args:
+        name: of the chart.
+    """
     settings: Any = {**_SETTINGS, "svg.hashsalt": name}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # The browser has letters that the font which measures them lacks.
@@ -334,7 +341,8 @@ def _drawing(name: str) -> Iterator[None]:
         yield
 
 
-def _picture(name: str, title: str, alt: str, figure: Figure, data: Table | None) -> Picture:
+def picture(name: str, title: str, alt: str, figure: Figure, data: Table | None) -> Picture:
+    """The chart of a figure; the rest as `raydnn.report.page.Chart` has it."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", metadata=nothing)

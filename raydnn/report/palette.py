@@ -24,6 +24,11 @@ LIGHT: Mapping[str, str] = MappingProxyType(
         "series-4": "#a3457c",
         "series-5": "#876400",
         "series-6": "#6b7480",
+        "scale-1": "#ad8a1f",
+        "scale-2": "#5f8f3a",
+        "scale-3": "#1f7d73",
+        "scale-4": "#2a5a94",
+        "scale-5": "#3f1d73",
     }
 )
 """Name -> colour of what is shown on white. No two are the same: a chart knows its colours by them."""
@@ -45,12 +50,20 @@ DARK: Mapping[str, str] = MappingProxyType(
         "series-4": "#e08fbd",
         "series-5": "#dbb13c",
         "series-6": "#9aa5b2",
+        "scale-1": "#8d6f2b",
+        "scale-2": "#7c9a3e",
+        "scale-3": "#45b39a",
+        "scale-4": "#86c1f2",
+        "scale-5": "#e6d7ff",
     }
 )
 """The same names on a dark screen."""
 
 SERIES = tuple(name for name in LIGHT if name.startswith("series-"))
 """The names of the colours of series, in the order in which they are used."""
+
+SCALE = tuple(name for name in LIGHT if name.startswith("scale-"))
+"""The names of the colours of an order, from little to much: each stands out more than the one before."""
 
 
 def variables(colours: Mapping[str, str]) -> str:

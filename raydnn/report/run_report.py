@@ -1,12 +1,9 @@
 """The report of a run: its material gathered, its sections put together, written, and logged with MLflow."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from os import PathLike, fspath
-from pathlib import Path
 
 from raydnn import storage
 from raydnn.config import Run
@@ -16,7 +13,7 @@ from raydnn.config.profiling import profile_input
 from raydnn.config.sampling import sample_rows
 from raydnn.errors import ConfigError, DataLossError, NotFoundError
 from raydnn.model.heads import classification_head
-from raydnn.report.charts import Picture
+from raydnn.report.artifacts import REPORT_FILE, log_page
 from raydnn.report.history import read_history
 from raydnn.report.importance import column_groups, importances
 from raydnn.report.material import Material
@@ -25,7 +22,6 @@ from raydnn.report.scored import Scorer
 from raydnn.report.sections import course, data, features, overview, quality
 from raydnn.report.slices import default_columns, slice_rows
 from raydnn.report.text import moment
-from raydnn.tracking.run_record import read_record
 from raydnn.train.checkpoint import CheckpointReader, open_newest
 from raydnn.train.checkpoint.state import read_state
 from raydnn.train.ledger import read_ledger
@@ -33,9 +29,6 @@ from raydnn.train.ledger import read_ledger
 logger = logging.getLogger(__name__)
 
 MAX_ROWS = 200_000
-REPORT_FILE = "report.html"
-ARTIFACTS = "report"
-"""The folder of the report among the artifacts of an MLflow run."""
 
 SECTIONS: tuple[Callable[[Material], Section], ...] = (
     overview.summary,
@@ -131,7 +124,7 @@ def write_report(
     storage.write_bytes(place, html)
     return ReportPlaces(
         report=place,
-        mlflow_run=_log(model_dir, page, html),
+        mlflow_run=log_page(model_dir, page, html),
         checkpoint=reader.path,
         rows=material.scored.rows,
         scored=material.source,
@@ -198,18 +191,3 @@ def _kept(model_dir: str) -> list[CheckpointReader]:
         except (NotFoundError, DataLossError) as error:
             logger.warning("A checkpoint is left out of the report: %s", error)
     return found
-
-
-def _log(model_dir: str, page: Page, html: bytes) -> str | None:
-    """Make the report and its pictures artifacts of the run's MLflow run, and give its id; None where there is none."""
-    record = read_record(model_dir)
-    if record is None:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, REPORT_FILE).write_bytes(html)
-        for chart in page.charts:
-            if isinstance(chart, Picture):
-                Path(folder, f"{chart.name}.png").write_bytes(chart.to_png())
-        # By name: MLflow takes seconds to load.
-        is_logged = import_module("raydnn.tracking.mlflow_artifacts").log_artifacts(model_dir, folder, ARTIFACTS)
-    return record.run_id if is_logged else None

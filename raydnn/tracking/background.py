@@ -29,7 +29,7 @@ class BackgroundWorker:
         self._thread: threading.Thread | None = None
         self._failed = False
 
-    def submit(self, job: Callable[[], None]) -> None:
+    def submit(self, job: Callable[[], object]) -> None:
         """Queues a job and returns at once."""
         self._put(lambda: self._run_guarded(job))
 
@@ -72,7 +72,7 @@ class BackgroundWorker:
         while (job := self._jobs.get()) is not None:
             job()
 
-    def _run_guarded(self, job: Callable[[], None]) -> None:
+    def _run_guarded(self, job: Callable[[], object]) -> None:
         if self._failed:
             return
         try:

@@ -9,7 +9,7 @@ from raydnn.tracking.mlflow_store import MlflowStore
 from raydnn.tracking.run_record import read_record
 from raydnn.tracking.settings import MLflowSettings
 
-__all__ = ["log_artifacts"]
+__all__ = ["check_reached", "log_artifacts"]
 
 CONNECT_SECS = 5.0
 
@@ -33,7 +33,7 @@ def log_artifacts(model_dir: str, folder: str, name: str) -> bool:
         return False
     try:
         store = MlflowStore(storage.absolute(model_dir), MLflowSettings())
-        _check_reached(store.tracking_uri)
+        check_reached(store.tracking_uri)
         store.client.log_artifacts(record.run_id, folder, name)
     except Exception as error:
         _logger.warning("%s is not logged with MLflow run %s: %s", name, record.run_id, " ".join(str(error).split()))
@@ -41,7 +41,7 @@ def log_artifacts(model_dir: str, folder: str, name: str) -> bool:
     return True
 
 
-def _check_reached(uri: str) -> None:
+def check_reached(uri: str) -> None:
     """Ask whether a server listens: MLflow's client would try for minutes.
 
     Raises:

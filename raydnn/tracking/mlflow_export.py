@@ -30,6 +30,7 @@ def log_export(
     input_example: pd.DataFrame | Mapping[str, Sequence[Any]] | None,
     registered_model_name: str | None,
     step: int,
+    alias: str | None = None,
 ) -> str:
     """Copies an export into MLflow as a model that belongs to the store's run.
 
@@ -40,6 +41,7 @@ def log_export(
         input_example: a few rows, or None; MLflow stores them and tries them on the model.
         registered_model_name: name in the registry, or None.
         step: the global step the export was made at; the run's metrics of this step become the model's.
+        alias: that the new version in the registry gets, in place of the version that had it; or None.
 
     Returns:
         The model's URI, `models:/<id>`.
@@ -71,6 +73,8 @@ def log_export(
             input_example=input_example,
             pip_requirements=[_own_requirement()],
         )
+    if registered_model_name is not None and alias is not None:
+        store.client.set_registered_model_alias(registered_model_name, alias, str(info.registered_model_version))
     return str(info.model_uri)
 
 

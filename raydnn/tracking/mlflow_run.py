@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from raydnn import storage
 from raydnn.tracking.background import BackgroundWorker
@@ -137,8 +137,8 @@ class MlflowRun:
         Raises:
             ValueError: an unknown status.
         """
-        if status not in ("FINISHED", "FAILED"):
-            raise ValueError(f"status must be 'FINISHED' or 'FAILED', got {status!r}")
+        if status not in get_args(RunStatus):
+            raise ValueError(f"status must be one of {', '.join(get_args(RunStatus))}; got {status!r}")
         self.flush()
         if self._is_used:
             self._worker.submit(lambda: self._get_store().finish(status))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, Metric, Param, Run
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
@@ -37,11 +37,14 @@ class MlflowStore:
     Args:
         model_dir: absolute local folder, or any fsspec URL; then a tracking_uri is known.
         settings: where and under which names.
+        identity: tags that no other run of the experiment has all of; None where there are none. A run that has them
+            is this one: who made it may have been killed before that was written into the model_dir.
     """
 
-    def __init__(self, model_dir: str, settings: MLflowSettings) -> None:
+    def __init__(self, model_dir: str, settings: MLflowSettings, identity: Mapping[str, str] | None = None) -> None:
         self._model_dir = model_dir
         self._settings = settings
+        self._identity = dict(identity or {})
         record = read_record(model_dir)
         self._record: RunRecord | None = record
         # A later process need not repeat the settings to go on with the run.
@@ -89,6 +92,13 @@ class MlflowStore:
         """The run as the store knows it."""
         return self.client.get_run(self.open().run_id)
 
+    def status(self) -> str | None:
+        """How the run stands, which this does not change; None where there is none."""
+        record = self._record or read_record(self._model_dir)
+        if record is None or not self._has_run(record):
+            return None
+        return str(self.client.get_run(record.run_id).info.status)
+
     def log_params(self, params: Mapping[str, object]) -> None:
         """Adds params; one that the run already has keeps its first value."""
         new = {_clean_key(key): str(value)[:_MAX_PARAM_LENGTH] for key, value in params.items()}
@@ -106,6 +116,14 @@ class MlflowStore:
         metrics = [Metric(_clean_key(p.key), p.value, p.timestamp_ms, p.step) for p in points]
         for start in range(0, len(metrics), _MAX_METRICS_PER_BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _MAX_METRICS_PER_BATCH])
+
+    def set_tags(self, tags: Mapping[str, object]) -> None:
+        """Sets tags, in place of those of the same names."""
+        self.client.log_batch(self.open().run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+    def steps_of(self, key: str) -> set[int]:
+        """The steps that the run has a value of a metric for."""
+        return {metric.step for metric in self.client.get_metric_history(self.open().run_id, _clean_key(key))}
 
     def finish(self, status: RunStatus) -> None:
         """Ends the run with a status; the next `open` sets it to RUNNING again."""
@@ -134,8 +152,15 @@ class MlflowStore:
     def _make_run(self) -> RunRecord:
         experiment_id = self._find_or_make_experiment()
         name = self._settings.run_name or self._model_dir.rstrip("/").rpartition("/")[2]
-        run = self.client.create_run(experiment_id, run_name=name)
+        run = self._find_run(experiment_id) or self.client.create_run(experiment_id, run_name=name, tags=self._identity)
         return RunRecord(run_id=run.info.run_id, experiment_id=experiment_id, tracking_uri=self._stored_uri)
+
+    def _find_run(self, experiment_id: str) -> Run | None:
+        """The run with the identity, if there is one."""
+        if not self._identity:
+            return None
+        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._identity.items())
+        return next(iter(self.client.search_runs([experiment_id], wanted, max_results=1)), None)
 
     def _find_or_make_experiment(self) -> str:
         name = self._settings.experiment

@@ -15,7 +15,7 @@ from raydnn import storage
 
 __all__ = ["RunRecord", "RunStatus", "claim_record", "read_record", "replace_record"]
 
-RunStatus = Literal["FINISHED", "FAILED"]
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 # How long to wait for others that claim the same record on an object store.
 SETTLE_SECS = 0.2

@@ -1,14 +1,17 @@
 """What a sweep has found."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from raydnn import storage
 from raydnn.tune.space import Configuration
 
 Status = Literal["waiting", "running", "done", "stopped", "failed"]
 """Of a trial: done at its last step, stopped before it by a scheduler or the end of the budget, failed by an error."""
+
+STATUSES: tuple[Status, ...] = ("done", "stopped", "failed", "running", "waiting")
 
 _BESIDES = ("global_step", "rows", "seconds", "is_last")
 """What a report tells beside metrics."""
@@ -25,6 +28,7 @@ class TrialResult:
         status: how it stands.
         reports: of its evaluations, oldest first: metrics, global_step, rows and seconds of training.
         error: what ended it, where it failed.
+        reason: what stopped it before its last step, such as 'asha at step 250'.
         seconds: that it ran, over all its lives.
         is_default: whether it is the base run as it is.
     """
@@ -35,6 +39,7 @@ class TrialResult:
     status: Status = "waiting"
     reports: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    reason: str | None = None
     seconds: float = 0.0
     is_default: bool = False
 
@@ -54,8 +59,44 @@ class TrialResult:
         return int(self._last.get("global_step", 0))
 
     @property
+    def rows(self) -> int:
+        """That were trained on up to the last evaluation."""
+        return int(self._last.get("rows", 0))
+
+    @property
     def _last(self) -> Mapping[str, Any]:
         return self.reports[-1] if self.reports else {}
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best trial's model, exported, and what became of its configuration.
+
+    Attributes:
+        number: of the trial.
+        configuration: key of the run -> value; empty for the base run as it is.
+        checkpoint: path of the exported one.
+        global_step: of the checkpoint.
+        exports: paths of the exports.
+        metrics: of the checkpoint's evaluation.
+        default_metrics: of the last evaluation of the base run as it is; None where it was no trial.
+        logged_model: URI of the model in MLflow; None where it was not logged.
+        registered_model: name in MLflow's registry, where the model is the champion; None where it was not logged.
+        final_metrics: of the model that was trained at full length with this configuration; None where none was.
+        final_model_dir: of that model.
+    """
+
+    number: int
+    configuration: Configuration
+    checkpoint: str
+    global_step: int
+    exports: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    default_metrics: Mapping[str, Any] | None = None
+    logged_model: str | None = None
+    registered_model: str | None = None
+    final_metrics: Mapping[str, Any] | None = None
+    final_model_dir: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +107,18 @@ class SweepResult:
         trials: in their order.
         objectives: metric and mode ('max' or 'min') of each by which trials are compared.
         folder: of the sweep.
+        winner: the best trial's model; None where no trial has an evaluation, or the sweep has not ended.
     """
 
     trials: Sequence[TrialResult]
     objectives: tuple[tuple[str, str], ...]
     folder: str
+    winner: Winner | None = None
+
+    @property
+    def report(self) -> str:
+        """Where the report of the sweep lies when it has ended."""
+        return storage.join(self.folder, "report.html")
 
     @property
     def ranked(self) -> list[TrialResult]:
@@ -90,6 +138,10 @@ class SweepResult:
     def default(self) -> TrialResult | None:
         """The trial of the base run as it is, if there is one."""
         return next((trial for trial in self.trials if trial.is_default), None)
+
+    def count(self, *statuses: Status) -> int:
+        """How many trials stand in one of these ways."""
+        return sum(trial.status in statuses for trial in self.trials)
 
     @property
     def front(self) -> list[TrialResult]:
@@ -112,6 +164,10 @@ class SweepResult:
     def _is_number(trial: TrialResult, metric: str) -> bool:
         value = trial.metrics.get(metric)
         return isinstance(value, int | float) and math.isfinite(value)
+
+
+Watch = Callable[[SweepResult], None]
+"""Is shown how a sweep stands."""
 
 
 def _dominates(first: Sequence[float], second: Sequence[float]) -> bool:

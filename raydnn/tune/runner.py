@@ -5,6 +5,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ from raydnn.train.checkpoint import training_lock
 from raydnn.train.stopping import is_stop_requested, listen_again, requesting_signal
 from raydnn.tune.record import SweepRecord
 from raydnn.tune.resources import Plan, plan
-from raydnn.tune.result import SweepResult
+from raydnn.tune.result import Status, SweepResult, Watch
 from raydnn.tune.schedulers import make_scheduler, replay
 from raydnn.tune.search import Search, TrialSearcher, first_configurations, make_search, planned
 from raydnn.tune.settings import Pbt
 from raydnn.tune.sweep import Sweep
-from raydnn.tune.trial import ERROR_FILE, IS_LAST, TrialTask
+from raydnn.tune.text import end_told
+from raydnn.tune.tracking import SweepTracker, tracked
+from raydnn.tune.trial import ERROR_FILE, IS_LAST, REPORT, TrialTask
+from raydnn.tune.winner import crown
 
 __all__ = ["first_configurations", "plan", "run"]
 
@@ -45,20 +50,24 @@ _TUNE_SETTINGS = {
 logger = logging.getLogger(__name__)
 
 
-def run(sweep: Sweep, *, resume: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
+def run(
+    sweep: Sweep, *, resume: bool = False, callbacks: Sequence[Callback] = (), watch: Watch | None = None
+) -> SweepResult:
     """Run the trials of a sweep.
 
     A trial that raises an error, or whose process dies, goes on from its last checkpoint as often as `max_failures`
-    says, and has failed then; the others go on. Within `raydnn.train.stop_on_signals` a signal stops the sweep.
+    says, and has failed then; the others go on. When all have ended, the model of the best one is exported to the
+    sweep's folder. Within `raydnn.train.stop_on_signals` a signal stops the sweep.
 
     Args:
         sweep: what to run.
         resume: go on with a sweep whose driver has died or was stopped: trials that have ended are not run again, those
             that had begun go on from their last checkpoints. `budget` may have changed since.
         callbacks: of Ray Tune, told of all that happens to the trials after it is on record.
+        watch: called with all trials as they stand, from the same thread, whenever anything has happened to one.
 
     Returns:
-        All trials, with those of earlier drivers.
+        All trials, with those of earlier drivers, and the winner.
 
     Raises:
         ConfigError: the sweep has begun already, or was another one when it began, or the cluster has too few CPUs.
@@ -73,22 +82,45 @@ def run(sweep: Sweep, *, resume: bool = False, callbacks: Sequence[Callback] = (
     with training_lock(sweep.folder):
         record = SweepRecord(sweep)
         record.begin(resume)
-        search = make_search(sweep, len(record.trials))
-        recorder = _Recorder(sweep, record, search)
-        if recorder.is_open:
-            _fit(sweep, resources, search, recorder, callbacks)
-        result = SweepResult(
-            [record.trials[number] for number in sorted(record.trials)], sweep.objectives, sweep.folder
+        with tracked(sweep) as tracker:
+            return _run(sweep, resources, record, callbacks, watch, tracker)
+
+
+def _run(
+    sweep: Sweep,
+    resources: Plan,
+    record: SweepRecord,
+    callbacks: Sequence[Callback],
+    watch: Watch | None,
+    tracker: SweepTracker | None,
+) -> SweepResult:
+    watches = [*([] if tracker is None else [tracker.show]), *([] if watch is None else [watch])]
+    search = make_search(sweep, len(record.trials))
+    recorder = _Recorder(sweep, record, search, watches)
+    recorder.tell()
+    if recorder.is_open:
+        _fit(sweep, resources, search, recorder, callbacks)
+    if is_stop_requested():
+        number = requesting_signal()
+        ended = sum(trial.has_ended for trial in record.result.trials)
+        by = "a request" if number is None else number.name
+        raise TrainingStoppedError(
+            f"the sweep was stopped by {by}: {ended} trials have ended. Go on with it by --resume", number
         )
-        if is_stop_requested():
-            number = requesting_signal()
-            ended = sum(trial.has_ended for trial in result.trials)
-            by = "a request" if number is None else number.name
-            raise TrainingStoppedError(
-                f"the sweep was stopped by {by}: {ended} trials have ended. Go on with it by --resume", number
-            )
-        recorder.end_the_rest()
-        return result
+    recorder.end_the_rest()
+    if tracker is not None:
+        tracker.wait()
+    _write_report(sweep.folder)
+    return replace(record.result, winner=crown(sweep, record.result, tracker))
+
+
+def _write_report(folder: str) -> None:
+    """Write the report of a sweep; without it the sweep has ended all the same."""
+    try:
+        # By name: what draws charts takes a second to load, and trials do not need it.
+        import_module("raydnn.tune.report").write_sweep_report(folder)
+    except Exception as error:
+        logger.warning("The report of %s is not written: %s: %s", folder, type(error).__name__, error)
 
 
 def _fit(sweep: Sweep, resources: Plan, search: Search, recorder: "_Recorder", callbacks: Sequence[Callback]) -> None:
@@ -175,11 +207,12 @@ class _Callbacks(CallbackList):
 class _Recorder(Callback):
     """Writes the record, and lets the search learn of trials that have ended."""
 
-    def __init__(self, sweep: Sweep, record: SweepRecord, search: Search) -> None:
+    def __init__(self, sweep: Sweep, record: SweepRecord, search: Search, watches: Sequence[Watch]) -> None:
         self.record = record
         self.stopper = _Stopper(sweep.settings.budget.seconds)
         self._sweep = sweep
         self._search = search
+        self._watches = watches
 
     @property
     def is_open(self) -> bool:
@@ -192,44 +225,49 @@ class _Recorder(Callback):
         self.stopper.begin()
         config = trial.config["trial"]
         self.record.start(int(str(trial)), config["values"], config["draws"], config["is_default"])
+        self.tell()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        names = [name for name in result if isinstance(result[name], int | float) and not name.startswith("time")]
-        own = [name for name in names if name not in _OF_TUNE]
-        self.record.report(int(str(trial)), {name: result[name] for name in own})
+        self.record.report(int(str(trial)), result[REPORT])
+        self.tell()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         is_last = bool((trial.last_result or {}).get(IS_LAST))
-        self._end(trial, "done" if is_last else "stopped")
+        if is_last:
+            self._end(trial, "done")
+            return
+        scheduler: Any = self._sweep.settings.scheduler_settings
+        step = self.record.trials[int(str(trial))].global_step
+        self._end(trial, "stopped", reason=f"{scheduler.kind} at step {step:,}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._end(trial, "failed", _error_of(trial, self._sweep.model_dir(int(str(trial)))))
 
-    def _end(self, trial: Any, status: Any, error: str | None = None) -> None:
+    def _end(self, trial: Any, status: Status, error: str | None = None, reason: str | None = None) -> None:
         number = int(str(trial))
         if number not in self.record.trials:
             # It failed before it began.
             config = trial.config["trial"]
             self.record.start(number, config["values"], config["draws"], config["is_default"])
-        self.record.end(number, status, error)
+        self.record.end(number, status, error, reason)
         ended = self.record.trials[number]
-        if error is not None:
-            logger.warning("Trial %d has failed at step %d: %s", number, ended.global_step, error)
-        else:
-            told = ", ".join(f"{name} {ended.metrics.get(name)}" for name, _ in self._sweep.objectives)
-            logger.info("Trial %d is %s at step %d: %s", number, status, ended.global_step, told)
+        logger.log(logging.INFO if error is None else logging.WARNING, end_told(ended, self.record.result))
         self._search.learn(ended)
+        self.tell()
+
+    def tell(self) -> None:
+        """Show all trials as they stand."""
+        for watch in self._watches:
+            watch(self.record.result)
 
     def end_the_rest(self) -> None:
         """What still ran when the time was over has stopped."""
         for trial in self.record.trials.values():
             if not trial.has_ended:
-                self.record.end(trial.number, "stopped")
-
-
-_OF_TUNE = {"done", "pid", "training_iteration", "timestamp", "iterations_since_restore", "should_checkpoint"}
+                self.record.end(trial.number, "stopped", reason="the end of the budget")
+        self.tell()
 
 
 def _error_of(trial: Any, model_dir: str) -> str:

@@ -49,7 +49,7 @@ def make_scheduler(sweep: Sweep) -> TrialScheduler:
     (metric, mode), every = sweep.objectives[0], sweep.settings.trials.evaluate_every
     common: dict[str, Any] = {"time_attr": STEP, "metric": metric, "mode": mode}
     if isinstance(settings, Asha):
-        defaults = {"grace_period": every, "max_t": sweep.steps_of(sweep.base)}
+        defaults = {"grace_period": every, "max_t": sweep.most_steps}
         return _Asha(**common, **_arguments(settings, defaults))
     if isinstance(settings, Median):
         return _Median(**common, **_arguments(settings, {"grace_period": every}))

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, Tag, WithJsonSchema
 
-from raydnn.config.arguments import one_of
+from raydnn.config.arguments import arguments_model, one_of
 from raydnn.config.section import (
     LIST,
     SHORT,
@@ -15,8 +15,11 @@ from raydnn.config.section import (
     as_integer,
     as_number,
     refusals,
+    short_or,
     short_or_list,
+    tag_of,
 )
+from raydnn.tracking.settings import MLflowSettings
 from raydnn.tune.space import DISTRIBUTIONS, Node, SpaceError, parse_drawn
 
 _Positive = Annotated[float, Field(gt=0), BeforeValidator(as_number)]
@@ -234,6 +237,15 @@ _Distribution = Annotated[
     ),
 ]
 _Mode = Literal["max", "min"]
+_MLflow: Any = arguments_model(
+    "MLflow",
+    MLflowSettings,
+    doc="Where and under which names MLflow records the sweep.",
+    leave_out=("registered_model_name",),
+)
+_Tracking = Annotated[
+    Annotated[Literal["mlflow"], Tag(SHORT)] | Annotated[_MLflow, Tag(tag_of("MLflow"))], short_or("MLflow")
+]
 
 
 class SweepSettings(Section):
@@ -265,11 +277,24 @@ class SweepSettings(Section):
     """Of the sweep's folder; null is the name of the file."""
     storage: Text = "runs/sweeps"
     """Folder in which that of the sweep lies; all nodes must see it."""
+    tracking: _Tracking | None = None
+    """mlflow, or a mapping of where and under which names: the sweep becomes a run with one below it for each trial."""
+    registered_model: Text | None = None
+    """Name in MLflow's registry of which the best trial's model becomes the champion; null is the sweep's name."""
+    then_train: Flag = False
+    """Whether the best configuration is trained at full length after the sweep, as the base run says."""
 
     @property
     def searcher(self) -> Section:
         """The searcher with its arguments."""
         return _SEARCHES[self.search]() if isinstance(self.search, str) else self.search
+
+    @property
+    def tracking_settings(self) -> MLflowSettings | None:
+        """Where and under which names MLflow records the sweep; None where it does not."""
+        if self.tracking is None:
+            return None
+        return MLflowSettings() if isinstance(self.tracking, str) else self.tracking.make()
 
     @property
     def scheduler_settings(self) -> Section:

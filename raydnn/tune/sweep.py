@@ -87,13 +87,13 @@ class Sweep:
         settings: as declared.
         name: of its folder.
         template: the base run with the values under set.
-        source: the plain values of the sweep's YAML, overrides put in.
+        source: the values of the YAML of sweep and run, by these names, without what environment variables gave.
     """
 
     settings: SweepSettings
     name: str
     template: RunTemplate
-    source: Any
+    source: Mapping[str, Any]
 
     @property
     def folder(self) -> str:
@@ -125,6 +125,27 @@ class Sweep:
         """Steps of a trial, as far as budget and run tell; None goes to the end of its rows."""
         return steps_of(self.settings, run)
 
+    @property
+    def registered_model(self) -> str:
+        """Name in MLflow's registry."""
+        return self.settings.registered_model or self.name
+
+    def full_template(self) -> RunTemplate:
+        """The base run at full length, with the values under set of all but its section run and its epochs."""
+        return RunTemplate(self.template.name, self.template.values, _of_full_length(self.settings.set))
+
+    def full_source(self) -> RunTemplate:
+        """As `full_template`, without what environment variables gave."""
+        return RunTemplate(self.template.name, self.source["run"], _of_full_length(self.source["sweep"].get("set", {})))
+
+    @property
+    def most_steps(self) -> int | None:
+        """Steps of the longest trial, as far as that is known: batches of other sizes make other numbers of them."""
+        if self.settings.budget.rows is None or "data.batch_size" not in self.settings.space:
+            return self.steps_of(self.base)
+        runs = [self.template.run(configuration) for configuration in _examples(self)]
+        return max(steps for steps in map(self.steps_of, [self.base, *runs]) if steps is not None)
+
     def trial_template(self) -> RunTemplate:
         """The base run with all that the sweep decides."""
         return RunTemplate(self.template.name, self.template.values, {**self.template.settings, **self._decided()})
@@ -146,6 +167,12 @@ class Sweep:
         if self.base.run_config().tf_random_seed is None:
             decided["run.tf_random_seed"] = self.settings.seed
         return decided
+
+
+def _of_full_length(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The values under set that are not for trials alone."""
+    of_trials = ("data.epochs", "eval.max_steps")
+    return {key: value for key, value in settings.items() if key not in of_trials and not key.startswith("run.")}
 
 
 def steps_of(settings: SweepSettings, run: Run) -> int | None:
@@ -190,10 +217,28 @@ def loads(text: str, overrides: Mapping[str, Any] | None = None, *, name: str = 
                 document.override(key, value)
     settings, problems = validated(SweepSettings, document)
     if settings is not None:
-        sweep, problems = _checked(settings, document.values, name)
+        sweep, problems = _checked(settings, document.as_written(), name)
         if sweep is not None and not problems:
             return sweep
     raise ConfigError(listed(problems, document, name))
+
+
+def declared_sweep(source: Mapping[str, Any], folder: str) -> Sweep:
+    """The sweep that was checked when it began, wherever its folder is now; what environment variables gave is missing.
+
+    Args:
+        source: see `Sweep`.
+        folder: of the sweep, local.
+
+    Raises:
+        ConfigError: this is none.
+    """
+    parent, _, name = storage.absolute(folder).rstrip("/").rpartition("/")
+    document = Document(values={**source["sweep"], "storage": parent or "/", "name": name})
+    settings, problems = validated(SweepSettings, document)
+    if settings is None:
+        raise ConfigError(listed(problems, document, folder))
+    return Sweep(settings, name, RunTemplate(settings.run, source["run"], settings.set), source)
 
 
 def _checked(settings: SweepSettings, source: Any, name: str) -> tuple[Sweep | None, list[Problem]]:
@@ -213,8 +258,10 @@ def _checked(settings: SweepSettings, source: Any, name: str) -> tuple[Sweep | N
     problems += _at_keys(wrong, "set", settings.set)
     if run is None:
         return None, problems
-    sweep = Sweep(settings, settings.name or PurePosixPath(name).stem, template, source)
+    sources = {"sweep": source, "run": base.as_written()}
+    sweep = Sweep(settings, settings.name or PurePosixPath(name).stem, template, sources)
     problems += _unfit_for_run(settings, run)
+    problems += _without_end(sweep)
     problems += _unknown_features(settings, run)
     if not problems:
         problems += _unfit_configurations(sweep)
@@ -237,6 +284,8 @@ def _unfit_settings(settings: SweepSettings) -> Iterator[Problem]:
         yield Problem(("scheduler",), message)
     if not storage.is_local(settings.storage):
         yield Problem(("storage",), "must be a folder that all nodes see; sweeps are not kept in object stores")
+    if settings.registered_model is not None and settings.tracking is None:
+        yield Problem(("registered_model",), "is a name in MLflow's registry; add tracking: mlflow")
     for section in ("set", "space"):
         for key in getattr(settings, section):
             is_idle = section == "set" and settings.set[key] is None
@@ -305,6 +354,20 @@ def _unfit_for_run(settings: SweepSettings, run: Run) -> Iterator[Problem]:
     if isinstance(scheduler, Pbt) and reads_by_ray(run):
         message = "pbt cannot leave CPUs for Ray Data; put data.engine: auto under set, with Parquet or TFRecord files"
         yield Problem(("scheduler",), message)
+
+
+def _without_end(sweep: Sweep) -> Iterator[Problem]:
+    """What a training at full length lacks."""
+    if sweep.settings.then_train:
+        run, problems = validated(Run, sweep.full_template().document({}))
+        if run is None:
+            told = "; ".join(f"{key_of(problem.place)}: {problem.message}" for problem in problems)
+            yield Problem(
+                ("then_train",), f"{sweep.settings.run} cannot be trained without the values of trials: {told}"
+            )
+        elif run.data.epochs is None and run.eval.max_steps is None:
+            message = f"the run has no end of its own; give data.epochs or eval.max_steps in {sweep.settings.run}"
+            yield Problem(("then_train",), message)
 
 
 def reads_by_ray(run: Run) -> bool:

@@ -34,6 +34,8 @@ from raydnn.tune.sweep import Sweep
 
 EVALUATIONS_FILE = "evaluations.jsonl"
 ERROR_FILE = "error.txt"
+REPORT = "report"
+"""Key under which a result of Ray Tune holds a report as it was sent."""
 IS_LAST = "is_last"
 """Key of a report: whether the trial has come to its last step."""
 LOOK_SECS = 0.5
@@ -136,7 +138,8 @@ class _Report:
         shared = None
         if self._shares and checkpoint is not None:
             shared = tune.Checkpoint.from_directory(checkpoint)
-        tune.report(dict(self._last), checkpoint=shared)
+        # Ray Tune adds keys of its own to those that schedulers look at.
+        tune.report({**self._last, REPORT: self._last}, checkpoint=shared)
 
     def end(self, estimator: Estimator, run: Run) -> None:
         """The trial has come to its end, whether that could be told beforehand or not."""

@@ -117,21 +117,25 @@ def test_a_python_script_that_says_the_same_learns_the_same_bits(tmp_path: Path)
         np.testing.assert_array_equal(declared.get_tensor(name), written.get_tensor(name), err_msg=name)
 
 
-def test_after_ctrl_c_the_same_command_goes_on_with_the_next_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_after_a_signal_the_same_command_goes_on_with_the_next_row(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     write_run(tmp_path)
-    arguments = [*ENDLESS, "--set", "eval.max_steps=2000"]
-    result = stopped(tmp_path, signal.SIGINT, *arguments)
-    assert result.returncode == 130, result.stderr
+    arguments = [*ENDLESS, "--set", "eval.max_steps=1000"]
+    result = stopped(tmp_path, number, *arguments)
+    assert result.returncode == code, result.stderr
     found = outcome(result)
-    assert (found["status"], found["signal"]) == ("stopped", "SIGINT")
+    assert (found["status"], found["signal"]) == ("stopped", number.name)
     assert "Run the same program again to go on" in result.stderr
     step, epoch, batch = position(tmp_path)
     assert found["global_step"] == step == 20 * epoch + batch
-    assert 0 < step < 2000
+    assert 0 < step < 1000
+    assert f" {step} steps took" in result.stderr, "no step is lost"
     again = run_in_a_fork("train", "run.yaml", *arguments, folder=tmp_path)
     assert again.returncode == 0
     assert f"cut short at step {step}: epoch {epoch + 1}, batch {batch + 1}." in again.stderr
-    assert position(tmp_path) == (2000, 99, 20)
+    assert position(tmp_path) == (1000, 49, 20)
 
 
 @pytest.mark.slow
@@ -143,6 +147,7 @@ def test_sigterm_stops_ray_workers_with_a_checkpoint(tmp_path: Path) -> None:
     step, epoch, batch = position(tmp_path)
     assert (found["status"], found["signal"], found["global_step"]) == ("stopped", "SIGTERM", step)
     assert step == 20 * epoch + batch > 0
+    assert f" {step} steps took" in result.stderr, "no step is lost"
 
 
 def test_columns_that_do_not_fit_are_told(tmp_path: Path) -> None:

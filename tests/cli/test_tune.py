@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import COMMAND, outcome, run, run_in_a_fork
+from made_sweep import made_sweep
 from small_sweep import sweep_text, write_run
 
 TRIALS = {"evaluate_every": 100, "max_concurrent": 1}
@@ -85,6 +86,20 @@ def test_a_wrong_sweep_is_told_without_a_traceback(tmp_path: Path, arguments: li
     assert "Traceback" not in result.stderr
 
 
+def test_report_of_a_sweep_is_made_anew_from_its_folder(tmp_path: Path) -> None:
+    made_sweep(tmp_path, trials=6, is_running=True)
+    found = outcome(run_in_a_fork("report", "sweeps/small", "--json", folder=tmp_path))
+    assert (found["report"], found["mlflow_run"]) == (f"{tmp_path}/sweeps/small/report.html", None)
+    assert (found["trials"], found["best"]) == (7, 1)
+    assert "parallel" in found["charts"]
+    assert Path(found["report"]).read_text().startswith("<!doctype html>")
+    result = run_in_a_fork("report", "sweeps/small", "--out", "other.html", "--slices", "carrier", folder=tmp_path)
+    assert (result.returncode, (tmp_path / "other.html").exists()) == (2, False)
+    assert "sweeps/small is the folder of a sweep, whose report takes no --slices; leave it out" in result.stderr
+    told = run_in_a_fork("report", "sweeps/small", "--out", "other.html", folder=tmp_path).stdout
+    assert told == "trials  7; the best is trial 1\nreport  other.html\n"
+
+
 @pytest.mark.slow
 def test_after_ctrl_c_and_the_death_of_the_driver_resume_runs_what_is_left(tmp_path: Path, cluster: str) -> None:
     write_sweep(tmp_path, budget={"trials": 5, "steps": 400}, set={"data.epochs": None}, trials=TRIALS)
@@ -100,8 +115,13 @@ def test_after_ctrl_c_and_the_death_of_the_driver_resume_runs_what_is_left(tmp_p
     assert result.returncode == 0, result.stderr
     assert not {event["number"] for event in events(tmp_path)[before:]} & set(finished)
     assert sorted(ended(tmp_path)) == [0, 1, 2, 3, 4, 5]  # type: ignore[type-var]
-    for text in ("rank", "differs from the base run", "nothing: the run as it is", "best         trial "):
+    report = f"report       {tmp_path}/sweeps/small/report.html"
+    for text in ("rank", "differs from the base run", "nothing: the run as it is", "best         trial ", report):
         assert text in result.stdout
+    # Nobody looks at a terminal: each trial that ends is told in a line, and no table is drawn over and over.
+    told = [line.split(" INFO ")[1][:7] for line in result.stderr.splitlines() if " is done: auc " in line]
+    assert sorted(told) == [f"Trial {number}" for number in range(6) if number not in finished]
+    assert "have ended: " not in result.stderr
     again = run("tune", "sweep.yaml", folder=tmp_path, RAY_ADDRESS=cluster)
     assert again.returncode == 2
     assert "has begun already; go on with it by --resume" in again.stderr

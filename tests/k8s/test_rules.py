@@ -105,9 +105,13 @@ FAULTS: dict[str, list[Fault]] = {
         (JOB, f"{WORKER_POD}/terminationGracePeriodSeconds", 60),
         (JOB, f"{HEAD_POD}/terminationGracePeriodSeconds", GONE),
     ],
-    "hooks_reach_the_driver_alone": [
-        (JOB, f"{HEAD_CONTAINER}/lifecycle/preStop/exec/command/2", "pkill -f 'raydnn train '"),
-        (JOB, f"{HEAD_CONTAINER}/lifecycle/preStop/exec/command/2", "pkill -f 'bin/raydnn serve '"),
+    "hooks_run_a_module_that_is_there": [
+        (JOB, f"{HEAD_CONTAINER}/lifecycle/preStop/exec/command/2", "raydnn.distributed.going"),
+        (JOB, f"{WORKER_CONTAINER}/lifecycle/preStop/exec/command/0", "sleep"),
+    ],
+    "jobs_that_are_stopped_have_the_time_of_the_hook": [
+        (JOB, f"{HEAD_CONTAINER}/env/2/value", "3"),
+        (JOB, f"{HEAD_CONTAINER}/env/2/name", "RAY_JOB_STOP_WAIT"),
     ],
     "images_are_equal": [(JOB, f"{WORKER_CONTAINER}/image", "elsewhere.example.com/raydnn:2")],
     "images_are_of_this_version": [(MLFLOW, f"{MLFLOW_CONTAINER}/image", "raydnn:0.0.9")],

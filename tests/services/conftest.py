@@ -19,7 +19,7 @@ from raydnn import storage
 from raydnn.train import latest_checkpoint
 
 DATA, MODEL_DIR = "s3://bucket/data", "s3://bucket/runs/clicks"
-STEPS = 800
+STEPS = 500
 EVERY = 47  # never the end of an epoch
 
 

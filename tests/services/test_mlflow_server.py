@@ -1,6 +1,7 @@
 """A training that MLflow's server tracks: runs in PostgreSQL, artifacts on an object store."""
 
 import mlflow
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
@@ -49,4 +50,4 @@ def test_the_exported_model_is_loaded_through_the_server(
     expected = raydnn.export.load(killed_run.outcome["exports"][-1]).predict(
         {name: rows[name].to_numpy() for name in ("age", "city")}
     )
-    assert found["probabilities"].tolist() == pytest.approx(expected["probabilities"].tolist())
+    np.testing.assert_allclose(found["probabilities"].tolist(), expected["probabilities"], rtol=1e-6)

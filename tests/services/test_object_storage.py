@@ -64,10 +64,6 @@ def test_curves_of_both_processes_are_in_event_files(killed_run: KilledRun) -> N
     assert evaluations[STEPS]["auc"] == pytest.approx(killed_run.outcome["metrics"]["auc"])
 
 
-def test_what_is_missing_is_told_by_its_url(run_file: Path) -> None:
-    result = run(
-        "train", str(run_file), "--set", f"data.train={DATA}/none.parquet", "--set", "run.model_dir=s3://bucket/x"
-    )
-    assert result.returncode == 1
-    assert f"there is no file {DATA}/none.parquet" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_what_is_missing_is_told_by_its_url(s3: dict[str, str]) -> None:
+    with pytest.raises(FileNotFoundError, match=f"there is no file {DATA}/none.parquet"):
+        raydnn.inputs.from_parquet(f"{DATA}/none.parquet", label="clicked", batch_size=10)

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 MODEL_DIR = "s3://bucket/jobs/clicks"
-EPOCHS = 100
+EPOCHS = 60
 STEPS = 20 * EPOCHS
 EVERY = 97
 

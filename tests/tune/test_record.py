@@ -72,6 +72,15 @@ def test_a_sweep_that_has_begun_is_not_begun_again() -> None:
         record_of()
 
 
+def test_what_environment_variables_give_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_STORE", "a-secret")
+    Path("run.yaml").write_text(Path("run.yaml").read_text().replace("model_dir: model", "model_dir: '${MY_STORE}/x'"))
+    assert record_of(set={"run.tracking": {"tracking_uri": "${MY_STORE}"}})
+    written = Path("sweeps/small/sweep.json").read_text()
+    assert written.count("${MY_STORE}") == 2
+    assert "a-secret" not in written
+
+
 def test_only_the_budget_and_what_trials_take_may_change_before_going_on() -> None:
     record_of()
     record_of(resume=True, budget={"trials": 9, "steps": 40}, trials={"cpus": 2})

@@ -93,7 +93,7 @@ def test_quick_compares_trials_with_the_base_run(flights: Path, tmp_path: Path) 
         assert reader.global_step == 20  # type: ignore[union-attr]
         units = trial.configuration.get("model.hidden_units", [64, 32])
         assert reader.get_variable_to_shape_map()["dnn/hiddenlayer_0/bias"] == [units[0]]
-    assert sorted(os.listdir(sweep.folder)) == ["sweep.json", "trials", "trials.jsonl"]
+    assert sorted(os.listdir(sweep.folder)) == ["report.html", "sweep.json", "trials", "trials.jsonl", "winner"]
 
 
 @pytest.mark.usefixtures("at_root")
@@ -104,6 +104,7 @@ def test_asha_ends_bad_trials_early(flights: Path, tmp_path: Path) -> None:
     stopped = [trial for trial in result.trials if trial.status == "stopped"]
     assert stopped
     assert all(trial.global_step < 20 for trial in stopped)
+    assert all(trial.reason == f"asha at step {trial.global_step}" for trial in stopped)
     assert {trial.status for trial in result.trials} == {"done", "stopped"}
 
 
@@ -190,6 +191,8 @@ def test_a_trial_that_raises_is_reported_and_one_that_is_killed_goes_on_from_its
     assert broken.error.startswith("FileNotFoundError: there is no file ")
     assert killed.status == "done"
     assert result.best is killed
+    # Of a grid that was gone through nothing is left.
+    assert [trial.status for trial in tune.run(sweep, resume=True).trials] == ["done", "failed"]
     of_killed = [each for each in events(sweep) if each["number"] == 1]
     told = [(each["event"], each.get("report", {}).get("global_step")) for each in of_killed]
     assert told == [("start", None), ("report", 20), ("report", 40), ("start", None), ("report", 60), ("end", None)]

@@ -67,6 +67,13 @@ def test_rungs_are_counted_in_steps() -> None:
         assert f"Iter {step:.3f}" in scheduler.debug_string()
 
 
+def test_the_last_rung_is_that_of_the_longest_trial() -> None:
+    space = {"data.batch_size": {"choice": [20, 10]}}
+    sweep = tune.loads(sweep_text(space=space, budget={"trials": 3, "rows": 800}, scheduler="asha"))
+    assert (sweep.steps_of(sweep.base), sweep.most_steps) == (40, 80)
+    assert "Iter 80.000" in make_scheduler(sweep).debug_string()
+
+
 def test_values_that_are_taken_over_are_moved_within_their_bounds() -> None:
     sweep = tune.loads(sweep_text(scheduler="pbt", space=RATES | {"model.dropout": {"uniform": [0.0, 0.4]}}))
     values = {"model.optimizer": {"name": "Adagrad", "learning_rate": 0.1}, "model.dropout": 0.39}

@@ -26,6 +26,7 @@ from raydnn.tune.result import Status, SweepResult, Watch
 from raydnn.tune.schedulers import make_scheduler, replay
 from raydnn.tune.search import Search, TrialSearcher, first_configurations, make_search, planned
 from raydnn.tune.settings import Pbt
+from raydnn.tune.shared_rows import share_rows
 from raydnn.tune.sweep import Sweep
 from raydnn.tune.text import end_told
 from raydnn.tune.tracking import SweepTracker, tracked
@@ -126,7 +127,7 @@ def _write_report(folder: str) -> None:
 def _fit(sweep: Sweep, resources: Plan, search: Search, recorder: "_Recorder", callbacks: Sequence[Callback]) -> None:
     settings = sweep.settings
     is_population = isinstance(settings.scheduler_settings, Pbt)
-    task = TrialTask(sweep, os.getcwd(), logging.getLogger("raydnn").getEffectiveLevel())
+    task = TrialTask(sweep, os.getcwd(), logging.getLogger("raydnn").getEffectiveLevel(), share_rows(sweep))
 
     def trial(config: dict[str, Any]) -> None:
         task(config)

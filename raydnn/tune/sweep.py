@@ -284,7 +284,7 @@ def _unfit_settings(settings: SweepSettings) -> Iterator[Problem]:
         yield Problem(("scheduler",), message)
     if not storage.is_local(settings.storage):
         yield Problem(("storage",), "must be a folder that all nodes see; sweeps are not kept in object stores")
-    if settings.registered_model is not None and settings.tracking is None:
+    if settings.registered_model is not None and "tracking" not in settings.model_fields_set:
         yield Problem(("registered_model",), "is a name in MLflow's registry; add tracking: mlflow")
     for section in ("set", "space"):
         for key in getattr(settings, section):

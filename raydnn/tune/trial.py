@@ -23,13 +23,14 @@ from raydnn import storage
 from raydnn.config import Run
 from raydnn.distributed.cluster import root_cause
 from raydnn.errors import FailedPreconditionError
-from raydnn.estimator import Estimator, Exporter, train_and_evaluate
+from raydnn.estimator import Estimator, EvalSpec, Exporter, TrainSpec, train_and_evaluate
 from raydnn.estimator.train_call import hand_over
 from raydnn.train import stop_on_signals
 from raydnn.train.checkpoint import training_lock
 from raydnn.train.checkpoint.manifest import Manifest
 from raydnn.train.checkpoint.state import MANIFEST_FILE, read_state, write_state
 from raydnn.tune.settings import Pbt
+from raydnn.tune.shared_rows import SharedRows
 from raydnn.tune.sweep import Sweep
 
 EVALUATIONS_FILE = "evaluations.jsonl"
@@ -55,11 +56,13 @@ class TrialTask:
         sweep: whose trial.
         working_directory: that relative paths are relative to.
         log_level: of raydnn's loggers.
+        shared: encoded rows for the trials that can use them, or None.
     """
 
     sweep: Sweep
     working_directory: str
     log_level: int
+    shared: SharedRows | None = None
 
     def __call__(self, config: dict[str, Any]) -> None:
         """Run the trial that the name which Ray Tune knows it by tells, to its last step or until it is stopped."""
@@ -85,21 +88,25 @@ class TrialTask:
         if trials.workers is None:
             torch.set_num_threads(max(1, int(trials.cpus)))
         _take_over(model_dir)
-        estimator, run, max_steps = self._parts(model_dir, values)
+        run = self.sweep.trial_template().run({**values, "run.model_dir": model_dir})
+        estimator, train_spec, eval_spec = run.estimator(), self._train_spec(run), self._eval_spec(run)
         report = _Report(run.data.batch_size, start, isinstance(self.sweep.settings.scheduler_settings, Pbt))
         if trials.workers is None:
-            _train(estimator, run, max_steps, report)
+            train_and_evaluate(estimator, train_spec, replace(eval_spec, exporters=[_Reporter(report)]))
         else:
-            _train_with_workers(estimator, run, max_steps, report)
-        report.end(estimator, run)
+            _train_with_workers(estimator, train_spec, eval_spec, report)
+        report.end(estimator, eval_spec)
 
-    def _parts(self, model_dir: str, values: Mapping[str, Any]) -> tuple[Estimator, Run, int | None]:
-        """The estimator of a configuration, its run, and the global step at which it ends."""
-        template = self.sweep.trial_template()
-        run = template.run({**values, "run.model_dir": model_dir})
+    def _train_spec(self, run: Run) -> TrainSpec:
+        """How a run is trained, up to the global step at which the trial ends."""
         limits = [self.sweep.steps_of(run), run.train_input()().num_batches]
         known = [limit for limit in limits if limit is not None]
-        return run.estimator(), run, min(known) if known else None
+        spec = replace(run.train_spec(), max_steps=min(known) if known else None)
+        return spec if self.shared is None else replace(spec, input_fn=self.shared.train_input(run))
+
+    def _eval_spec(self, run: Run) -> EvalSpec:
+        spec = run.eval_spec()
+        return spec if self.shared is None else replace(spec, input_fn=self.shared.eval_input(run))
 
 
 class _Report:
@@ -141,11 +148,11 @@ class _Report:
         # Ray Tune adds keys of its own to those that schedulers look at.
         tune.report({**self._last, REPORT: self._last}, checkpoint=shared)
 
-    def end(self, estimator: Estimator, run: Run) -> None:
+    def end(self, estimator: Estimator, spec: EvalSpec) -> None:
         """The trial has come to its end, whether that could be told beforehand or not."""
         if self._last is None:
             # It had come to its last step before, and was not evaluated there.
-            self.send(estimator.evaluate(run.eval_input(), run.eval.steps, name=run.eval.name), None, is_last=True)
+            self.send(estimator.evaluate(spec.input_fn, spec.steps, name=spec.name), None, is_last=True)
         elif not self._last[IS_LAST]:
             self.send(self._last, None, is_last=True)
 
@@ -192,14 +199,9 @@ class _Writer(Exporter):
             file.write(f"{line}\n")
 
 
-def _train(estimator: Estimator, run: Run, max_steps: int | None, report: _Report) -> None:
-    specs = replace(run.train_spec(), max_steps=max_steps), replace(run.eval_spec(), exporters=[_Reporter(report)])
-    train_and_evaluate(estimator, *specs)
-
-
-def _train_with_workers(estimator: Estimator, run: Run, max_steps: int | None, report: _Report) -> None:
+def _train_with_workers(estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec, report: _Report) -> None:
     """Train in another thread, as Ray Tune ends a trial by an exception in the one that reports."""
-    specs = replace(run.train_spec(), max_steps=max_steps), replace(run.eval_spec(), exporters=[_Writer()])
+    specs = train_spec, replace(eval_spec, exporters=[_Writer()])
     file = Path(estimator.model_dir, EVALUATIONS_FILE)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()

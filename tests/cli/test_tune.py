@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from commands import COMMAND, outcome, run, run_in_a_fork
 from made_sweep import made_sweep
+from mlflow import MlflowClient
 from small_sweep import sweep_text, write_run
 
 TRIALS = {"evaluate_every": 100, "max_concurrent": 1}
@@ -36,6 +37,17 @@ def events(folder: Path) -> list[dict[str, object]]:
 
 def ended(folder: Path) -> list[object]:
     return [event["number"] for event in events(folder) if event["event"] == "end"]
+
+
+def tracked_trials(folder: Path) -> dict[str, tuple[str, str]]:
+    """Number of a trial -> id and status of its MLflow run, of which there must be one."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'sweeps' / 'small' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("raydnn")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.`raydnn.trial` != ''")
+    found = {run.data.tags["raydnn.trial"]: (run.info.run_id, run.info.status) for run in runs}
+    assert len(found) == len(runs)
+    return found
 
 
 def interrupted(folder: Path, number: signal.Signals, num_ended: int, *arguments: str, address: str) -> tuple[int, str]:
@@ -101,10 +113,14 @@ def test_report_of_a_sweep_is_made_anew_from_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred", "ignore:The ``noload`` loader strategy")
 def test_after_ctrl_c_and_the_death_of_the_driver_resume_runs_what_is_left(tmp_path: Path, cluster: str) -> None:
-    write_sweep(tmp_path, budget={"trials": 5, "steps": 400}, set={"data.epochs": None}, trials=TRIALS)
+    budget = {"trials": 5, "steps": 400}
+    write_sweep(tmp_path, budget=budget, set={"data.epochs": None}, trials=TRIALS, tracking="mlflow")
     code, stderr = interrupted(tmp_path, signal.SIGINT, 1, address=cluster)
     assert code == 130
+    tracked = tracked_trials(tmp_path)
+    assert tracked
     assert "1 trials have ended. Go on with it by --resume" in stderr
     code, _ = interrupted(tmp_path, signal.SIGKILL, 3, "--resume", address=cluster)
     assert code == -signal.SIGKILL
@@ -115,6 +131,10 @@ def test_after_ctrl_c_and_the_death_of_the_driver_resume_runs_what_is_left(tmp_p
     assert result.returncode == 0, result.stderr
     assert not {event["number"] for event in events(tmp_path)[before:]} & set(finished)
     assert sorted(ended(tmp_path)) == [0, 1, 2, 3, 4, 5]  # type: ignore[type-var]
+    children = tracked_trials(tmp_path)
+    assert sorted(children) == ["0", "1", "2", "3", "4", "5"]
+    assert {status for _, status in children.values()} == {"FINISHED"}
+    assert {number: children[number][0] for number in tracked} == {number: run for number, (run, _) in tracked.items()}
     report = f"report       {tmp_path}/sweeps/small/report.html"
     for text in ("rank", "differs from the base run", "nothing: the run as it is", "best         trial ", report):
         assert text in result.stdout

@@ -52,6 +52,17 @@ def test_the_sweep_and_its_run_are_mounted(run_file: Path) -> None:
     assert (found.name, found.kind, found.is_stored) == ("search", "tune", True)
 
 
+def test_mlflow_is_that_of_the_cluster_where_the_sweep_names_no_other(run_file: Path) -> None:
+    for given, expected in (
+        ("mlflow", {"tracking_uri": "${MLFLOW_TRACKING_URI}"}),
+        ({"experiment": "mine"}, {"experiment": "mine", "tracking_uri": "${MLFLOW_TRACKING_URI}"}),
+        ({"tracking_uri": "http://other:5000"}, {"tracking_uri": "http://other:5000"}),
+    ):
+        found = job(run_file, tracking=given)
+        assert yaml.safe_load(found.files["sweep.yaml"])["tracking"] == expected
+        assert found.is_tracked_in_the_cluster == ("${MLFLOW_TRACKING_URI}" in expected.values())
+
+
 def test_paths_of_one_machine_are_refused(run_file: Path) -> None:
     with pytest.raises(ConfigError, match="storage: the pods of a cluster do not have /home/me; give a URL"):
         job(run_file, storage="/home/me")

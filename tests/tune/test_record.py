@@ -1,6 +1,7 @@
 """The record of a sweep: all that another driver knows."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,29 @@ def test_only_the_budget_and_what_trials_take_may_change_before_going_on() -> No
     Path("run.yaml").write_text(Path("run.yaml").read_text().replace("[4]", "[8]"))
     with pytest.raises(ConfigError, match=r"had another run \(its file\) when it began"):
         record_of(resume=True)
+
+
+def test_a_record_is_read_while_it_is_written_and_wherever_its_folder_is() -> None:
+    record = record_of()
+    record.start(1, {"model.dropout": 0.1}, {}, False)
+    record.report(1, {"auc": 0.5, "global_step": 20, "rows": 400})
+    record.end(1, "stopped", reason="asha at step 20")
+    record.start(2, {"model.dropout": 0.2}, {}, False)
+    Path("sweeps").rename("moved")
+    path = Path("moved/small", TRIALS_FILE)
+    with path.open("a") as file:
+        file.write('{"event": "end", "num')
+    before = path.read_bytes()
+    found = SweepRecord.read("moved/small")
+    assert path.read_bytes() == before
+    assert found.result.trials == [found.trials[1], found.trials[2]]
+    assert found.result.objectives == (("auc", "max"),)
+    assert [(trial.status, trial.reason) for trial in found.result.trials] == [
+        ("stopped", "asha at step 20"),
+        ("running", None),
+    ]
+    assert (found.trials[1].rows, found.trials[2].rows) == (400, 0)
+    assert found.trials[1].model_dir == str(Path.cwd() / "moved/small/trials/00001")
+    assert found.updated == pytest.approx(time.time(), abs=60)
+    with pytest.raises(FileNotFoundError):
+        SweepRecord.read("sweeps/small")

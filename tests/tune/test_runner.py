@@ -61,6 +61,7 @@ def committed(name: str, flights: Path, tmp_path: Path, **changes: Any) -> tune.
         "budget.seconds": None,
         "trials.evaluate_every": 5,
         "trials.max_concurrent": 1,
+        "tracking": None,
     }
     return tune.load(ROOT / "tune_configs" / name, tiny | changes)
 
@@ -235,7 +236,8 @@ def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended() -
 def test_the_time_of_the_budget_stops_what_runs() -> None:
     text = sweep_text(budget={"seconds": 1.5}, set={"data.epochs": 100000}, trials=ONE_PROCESS)
     result = tune.run(tune.loads(text))
-    assert [(trial.status, trial.global_step > 0) for trial in result.trials] == [("stopped", True)]
+    (trial,) = result.trials
+    assert (trial.status, trial.global_step > 0, trial.reason) == ("stopped", True, "the end of the budget")
 
 
 @pytest.mark.usefixtures("small")

@@ -93,7 +93,7 @@ class TrainJob:
             replicas: the group.
             sink: takes reports of progress, on the chief.
             is_stop_requested: whether training is to stop after the current step; the chief asks after each.
-            is_checkpoint_due: whether a checkpoint is to be saved beside the usual times; the chief asks after each step.
+            is_checkpoint_due: whether to save a checkpoint beside the usual times; the chief asks after each step.
         """
         times = StepTimes()
         if replicas.size > 1:

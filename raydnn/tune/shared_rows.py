@@ -8,7 +8,7 @@ neither batches nor the positions in checkpoints change. The others read for the
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,9 @@ from raydnn.model.heads import classification_head
 from raydnn.tune.sweep import Sweep, reads_by_ray
 
 InputFn = Callable[[], Dataset]
+
+ROWS_HERE = 1 << 21
+"""So many rows are encoded in this process, sooner than others would have started."""
 
 logger = logging.getLogger(__name__)
 
@@ -118,31 +121,49 @@ def encoder_of(run: Run) -> Encoder:
 
 def _encoded(dataset: Dataset, encoder: Encoder, room: float) -> tuple[RayBlocks | None, int]:
     """Encoded rows and their bytes; None if they take more bytes than there is room for."""
-    fragments = dataset.fragments
-    load = ray.put(UnitLoader(dataset, EncodingPreparer(encoder), dataset.plan.epoch(0)))
+    rows = dataset.fragments.rows
+    loader = UnitLoader(dataset, EncodingPreparer(encoder), dataset.plan.epoch(0))
+    put = _put_from_here if sum(rows) <= ROWS_HERE else _put_from_tasks
     # The largest one first, which tells how much all will take.
-    order = sorted(range(len(fragments.rows)), key=lambda fragment: -fragments.rows[fragment])
-    encode: Any = _encode
+    order = sorted(range(len(rows)), key=lambda fragment: -rows[fragment])
     refs: dict[int, Any] = {}
-    sizes: list[int] = []
-    for fragments_at_once in (order[:1], order[1:]):
-        tasks = {fragment: encode.remote(load, fragment, fragments.rows[fragment]) for fragment in fragments_at_once}
-        with own_errors():
-            sizes += ray.get([size for _, size in tasks.values()])
-        refs |= {fragment: ref for fragment, (ref, _) in tasks.items()}
-        if sizes and sum(sizes) / sum(fragments.rows[fragment] for fragment in refs) * sum(fragments.rows) > room:
+    size = 0
+    for some in (order[:1], order[1:]):
+        for fragment, (ref, num_bytes) in zip(some, put(loader, [(each, rows[each]) for each in some]), strict=True):
+            refs[fragment] = ref
+            size += num_bytes
+        known = sum(rows[fragment] for fragment in refs)
+        if known and size / known * sum(rows) > room:
             logger.info("Each trial reads its rows itself: encoded, they would take too much of the object store")
             return None, 0
-    blocks = RayBlocks(tuple(refs[fragment] for fragment in range(len(refs))), fragments.rows, fragments.fingerprint)
-    return blocks, sum(sizes)
+    fingerprint = dataset.fragments.fingerprint
+    return RayBlocks(tuple(refs[fragment] for fragment in range(len(rows))), rows, fingerprint), size
+
+
+def _put_from_here(loader: UnitLoader, fragments: Sequence[tuple[int, int]]) -> list[tuple[Any, int]]:
+    """Where the encoded rows of fragments, given by place and rows, are in the object store, and their bytes."""
+    tables = (_table(loader, *fragment) for fragment in fragments)
+    return [(ray.put(table), table.nbytes) for table in tables]
+
+
+def _put_from_tasks(loader: UnitLoader, fragments: Sequence[tuple[int, int]]) -> list[tuple[Any, int]]:
+    """As `_put_from_here`, with all CPUs of the cluster."""
+    sent, encode = ray.put(loader), ray.remote(num_cpus=1, num_returns=2, scheduling_strategy="SPREAD")(_table_and_size)
+    made: list[Any] = [encode.remote(sent, *fragment) for fragment in fragments]
+    with own_errors():
+        sizes = ray.get([size for _, size in made])
+    return [(ref, size) for (ref, _), size in zip(made, sizes, strict=True)]
+
+
+def _table(loader: UnitLoader, fragment: int, num_rows: int) -> pa.Table:
+    return pa.Table.from_batches([loader.read(fragment, 0, num_rows)])
+
+
+def _table_and_size(loader: UnitLoader, fragment: int, num_rows: int) -> tuple[pa.Table, int]:
+    table = _table(loader, fragment, num_rows)
+    return table, table.nbytes
 
 
 def _layout(encoder: Encoder) -> tuple[Any, ...]:
     """All that encoded rows depend on."""
     return encoder.value_columns, encoder.categorical_columns, encoder.label, encoder.weight
-
-
-@ray.remote(num_cpus=1, scheduling_strategy="SPREAD", num_returns=2)
-def _encode(load: UnitLoader, fragment: int, num_rows: int) -> tuple[pa.Table, int]:
-    table = pa.Table.from_batches([load.read(fragment, 0, num_rows)])
-    return table, table.nbytes

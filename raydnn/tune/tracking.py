@@ -187,11 +187,18 @@ class SweepTracker:
             logger.warning("The MLflow run of %s is not ended: %s", self._sweep.folder, " ".join(str(error).split()))
 
     def _open(self) -> "MlflowStore":
-        """The sweep's run."""
-        if self._parent is None:
-            # By name, and here: MLflow takes seconds to load, and to make its database.
+        """The sweep's run.
+
+        Raises:
+            OSError: MLflow's server does not answer; its client would try for minutes.
+        """
+        # By name, and here: MLflow takes seconds to load, and to make its database.
+        check_reached = import_module("raydnn.tracking.mlflow_artifacts").check_reached
+        if self._parent is not None:
+            check_reached(self._parent.tracking_uri)
+        else:
             store = import_module("raydnn.tracking.mlflow_store").MlflowStore(self._sweep.folder, self._settings)
-            import_module("raydnn.tracking.mlflow_artifacts").check_reached(store.tracking_uri)
+            check_reached(store.tracking_uri)
             run_id = store.open().run_id
             store.log_params(dict(_flat(self._sweep.source["sweep"])))
             objectives = ", ".join(f"{metric} ({mode})" for metric, mode in self._sweep.objectives)
@@ -245,9 +252,14 @@ class _TrialRun:
                 return
             self._trained, self._evaluated = self._store.steps_of(_LOSS), self._store.steps_of(self._mark)
         self._is_running = True
+        try:
+            self._store.log_points([*self._training_points(), *self._evaluation_points(trial)])
+        except Exception:
+            # Of several batches some may be stored: the next time the run is asked what it has.
+            self._trained = None
+            raise
         self._store.log_params(dict(_flat(trial.configuration)))
         self._store.set_tags(_tags(trial))
-        self._store.log_points([*self._training_points(), *self._evaluation_points(trial)])
         if status is not None:
             self._store.finish(status)
             self._is_running = False

@@ -189,8 +189,8 @@ def test_run_that_logged_nothing_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_unknown_status_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="KILLED"):
-        MlflowRun(tmp_path).finish("KILLED")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="ENDED"):
+        MlflowRun(tmp_path).finish("ENDED")  # type: ignore[arg-type]
 
 
 def test_deleted_run_is_followed_by_a_new_one_with_a_warning(

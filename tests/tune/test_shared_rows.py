@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from small_sweep import sweep_text, write_run
 
@@ -71,13 +72,18 @@ def test_shared_rows_train_the_same_bits_as_the_files() -> None:
     assert own_position == taken_position
 
 
-def test_encoded_rows_are_those_of_the_encoder_in_the_order_of_the_files() -> None:
+@pytest.mark.parametrize("rows_here", [1 << 21, 0], ids=["here", "in tasks"])
+def test_encoded_rows_are_those_of_the_encoder_in_the_order_of_the_files(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, rows_here: int
+) -> None:
+    monkeypatch.setattr(shared_rows, "ROWS_HERE", rows_here)
+    pq.write_table(pq.read_table("train.parquet"), folder / "train.parquet", row_group_size=150)
     sweep = sweep_of()
     shared = shared_by(sweep)
     dataset = run_of(sweep).train_input()()
     loader = UnitLoader(dataset, EncodingPreparer(encoder_of(run_of(sweep))), dataset.plan.epoch(0))
-    expected = loader.read(0, 100, 300)
-    assert shared.train.read(0, 100, 300, None).equals(expected)
+    for fragment, rows in enumerate((150, 150, 100)):
+        assert shared.train.read(fragment, 20, rows, None).equals(loader.read(fragment, 20, rows))
     assert (shared.train.rows, shared.train.fingerprint) == (dataset.fragments.rows, dataset.fragments.fingerprint)
 
 

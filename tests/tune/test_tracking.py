@@ -202,9 +202,11 @@ def test_a_locked_database_loses_nothing(
     with caplog.at_level(logging.WARNING), tracked(sweep) as tracker:
         assert tracker is not None
         tracker.wait()
+        record.start(1, {"model.dropout": 0.1}, {}, is_default=False)
+        tracker.show(record.result)
+        tracker.wait()
         other = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        record.start(1, {"model.dropout": 0.1}, {}, is_default=False)
         record.report(1, report(20, 0.5))
         start = time.monotonic()
         tracker.show(record.result)

@@ -43,7 +43,7 @@ def summary(material: SweepMaterial) -> Section:
     if default is not None and has_default:
         gain = float(best.metrics[material.metric]) - float(default.metrics[material.metric])
         facts.append(Fact(f"Base run's {material.metric}", _metric(default, material.metric), "the run as it is"))
-        facts.append(Fact("Difference", f"{gain:+.4g}", "best less base run"))
+        facts.append(Fact("Difference", f"{gain:+.2g}", "best less base run"))
     facts.append(Fact("Trials", len(result.trials), f"{result.count('stopped')} stopped early"))
     facts.append(Fact("Time of all trials", f"{sum(trial.seconds for trial in result.trials):,.1f} s"))
     parts.append(Facts(facts))

@@ -4,6 +4,7 @@ import io
 import os
 import pty
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,11 @@ def test_a_small_terminal_shows_as_many_trials_as_it_has_room_for(running: tuple
     assert len(text.splitlines()) <= 24
 
 
-def test_it_draws_and_leaves_nothing_behind(running: tuple[Sweep, SweepResult]) -> None:
+def test_it_draws_and_leaves_nothing_behind(
+    running: tuple[Sweep, SweepResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
     sweep, result = running
+    monkeypatch.setenv("TERM", "xterm")
     console = Console(file=io.StringIO(), force_terminal=True, width=100, height=30)
     with SweepDisplay(sweep, console) as display:
         display.show(result)
@@ -116,10 +120,22 @@ def test_it_draws_and_leaves_nothing_behind(running: tuple[Sweep, SweepResult]) 
     assert "\x1b[?25h" in written
 
 
+def all_of(terminal: int) -> str:
+    """What was written to the other end of a terminal, which is closed; it comes in pieces."""
+    written = b""
+    # The end of a terminal is an error.
+    with suppress(OSError):
+        while piece := os.read(terminal, 1 << 16):
+            written += piece
+    os.close(terminal)
+    return written.decode()
+
+
 def test_only_a_person_at_a_terminal_sees_it(
     running: tuple[Sweep, SweepResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep, result = running
+    monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
@@ -128,8 +144,7 @@ def test_only_a_person_at_a_terminal_sees_it(
         with watched(sweep, LogFormat.TEXT) as watch:
             assert watch is not None
             watch(result)
-        assert "trials have ended" in os.read(ours, 1 << 16).decode()
-    os.close(ours)
+    assert "trials have ended" in all_of(ours)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with watched(sweep, LogFormat.TEXT) as watch:
         assert watch is None

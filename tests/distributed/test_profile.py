@@ -11,7 +11,7 @@ from raydnn.config import profiling
 from raydnn.config.profile import profile_rows
 from raydnn.config.profiling import input_of, profile_input
 
-pytestmark = [pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
 
 
 def test_large_files_are_profiled_in_parts_with_the_result_of_the_whole(

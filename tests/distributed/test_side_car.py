@@ -28,7 +28,7 @@ from raydnn.train.launcher import LocalLauncher
 # Workers cannot import test modules by name.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-pytestmark = [pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
 
 RECEIVER = build_raw_serving_input_receiver_fn({"x": "float32"})
 MAX_STEPS = 20

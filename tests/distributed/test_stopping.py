@@ -14,7 +14,7 @@ from raydnn.errors import TrainingStoppedError
 from raydnn.feature_column import numeric_column
 from raydnn.train import latest_checkpoint, load_checkpoint, stop_on_signals
 
-pytestmark = [pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
 
 
 def send_ctrl_c_when_there_is_a_checkpoint(model_dir: Path) -> None:

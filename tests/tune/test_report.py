@@ -56,7 +56,7 @@ def test_the_best_is_held_against_the_base_run(written: tune.SweepReportPlaces, 
     text, gain = text_of(written), qualities[best] - qualities[0]
     for part in (
         f"Best trial {best} of 20 that were compared",
-        f"Difference {gain:+.4g} best less base run",
+        f"Difference {gain:+.2g} best less base run",
         "Key best trial base run model.hidden_units",
         "21 trials: 19 done, 1 stopped, 1 failed · as of 2025-06-15",
         "Trials that have failed: 1; why stands below",

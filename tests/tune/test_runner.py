@@ -18,7 +18,7 @@ from raydnn.errors import ConfigError, FailedPreconditionError, TrainingStoppedE
 from raydnn.train import load_checkpoint, stop_on_signals
 from raydnn.train.checkpoint import training_lock
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("ray_four_cpus")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("ray_four_cpus")]
 
 ROOT = Path(__file__).parent.parent.parent
 ONE_PROCESS = {"evaluate_every": 20, "max_concurrent": 1}

@@ -32,7 +32,7 @@ from raydnn.warn_once import warn_once
 
 MOST_ROWS = 65_536
 MOST_BATCHES = 200
-MOST_BYTES = 64 << 20
+MOST_BYTES = 2 << 20
 LEAST_ROWS = 500
 """Fewer rows tell too little."""
 
@@ -53,6 +53,11 @@ class FirstRows:
 
     def watch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The same batches; warnings are logged where they are made, when there are enough of them, or no more."""
+        # Apart, so that nothing keeps the last of them in memory.
+        yield from self._watched(batches)
+        yield from batches
+
+    def _watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         seen: list[pa.RecordBatch] = []
         num_rows = num_bytes = 0
         epochs: set[int | None] = set()
@@ -62,7 +67,8 @@ class FirstRows:
                 if len(epochs) > 1:
                     yield batch
                     break
-                seen.append(batch.rows)
+                # A copy: slices would keep all the rows in memory that they were cut from.
+                seen.append(batch.rows.take(pa.array(np.arange(batch.num_rows))))
                 num_rows, num_bytes = num_rows + batch.num_rows, num_bytes + batch.rows.nbytes
                 yield batch
                 if num_rows >= MOST_ROWS or len(seen) >= MOST_BATCHES or num_bytes >= MOST_BYTES:
@@ -71,7 +77,8 @@ class FirstRows:
             if num_rows >= LEAST_ROWS:
                 self.look_at(concat_batches(seen))
             seen.clear()
-        yield from batches
+            # Arrow would keep what the copies took.
+            pa.default_memory_pool().release_unused()
 
     def look_at(self, rows: pa.RecordBatch) -> None:
         """Warn of what is found in encoded rows."""

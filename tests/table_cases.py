@@ -28,7 +28,8 @@ def look_up(
     group: TableGroup, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int
 ) -> tuple[Tensor, ...]:
     """The vectors of each use, [num_rows, dimension]."""
-    vectors = group.read(group.prepare(uses, batch_ids, num_rows))
+    (lookup,) = group.prepare(uses, batch_ids, [num_rows])
+    vectors = group.read(lookup)
     return vectors.view(num_rows, len(uses), group.dimension).unbind(1)
 
 

@@ -17,7 +17,7 @@ from raydnn.distributed.pipelines import quiet
 from raydnn.distributed.tasks import stalls_logged
 from raydnn.inputs.arrays import table_to_batch
 from raydnn.inputs.dataset import Dataset
-from raydnn.inputs.stream import PREFETCHED_BATCHES
+from raydnn.inputs.stream import PREFETCHED, ROWS_TOGETHER
 from raydnn.inputs.windows import WindowPlan, Windows
 
 # A window is asked for again if the process that dealt it died before it was taken.
@@ -122,10 +122,11 @@ def fed(dataset: Dataset) -> Iterator[Dataset]:
 def windows_kept(plan: WindowPlan) -> int:
     """How many windows may lie between what the fastest rank asks for and what the slowest does.
 
-    A rank asks for one window ahead of the batch that it makes. That batch, those that wait, and one for the step that
-    the slowest rank may be behind, reach over so many windows.
+    A rank asks for one window ahead of the batches that it makes. Those, what waits, and what the slowest rank may be
+    behind with, reach over so many windows.
     """
-    return -(-(PREFETCHED_BATCHES + 2) // plan.batches_per_window) + 2
+    rows = (PREFETCHED + 2) * max(plan.batch_size, ROWS_TOGETHER)
+    return -(-rows // plan.window_rows) + 2
 
 
 def _take(asked: Any) -> list[Any] | None:

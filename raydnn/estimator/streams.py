@@ -1,7 +1,7 @@
 """From a model function and an input_fn to the stream of batches that a mode needs."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -85,5 +85,5 @@ def local_source(input_fn: Callable[..., Any], mode: str, params: Mapping[str, A
     return source
 
 
-def _encoded_tensors(rows: Any, device: str, ahead: AheadWork) -> tuple[EncodedBatch, None]:
-    return EncodedBatch.from_arrow(rows, device, ahead), None
+def _encoded_tensors(rows: Any, sizes: Sequence[int], device: str, ahead: AheadWork) -> list[tuple[EncodedBatch, None]]:
+    return [(batch, None) for batch in EncodedBatch.of_each(rows, sizes, device, ahead)]

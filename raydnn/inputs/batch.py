@@ -1,6 +1,6 @@
 """One batch of a stream, as a model gets it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,11 @@ import pyarrow as pa
 
 from raydnn.inputs.plan import Cursor
 
-ToTensors = Callable[[pa.RecordBatch], tuple[Any, Any]]
-"""From prepared rows to the features and labels that a model function gets."""
+ToTensors = Callable[[pa.RecordBatch, Sequence[int]], Sequence[tuple[Any, Any]]]
+"""From the prepared rows of neighbouring batches, and how many each has, to what a model function gets of each.
+
+That is features and labels.
+"""
 
 
 @dataclass(frozen=True, eq=False)

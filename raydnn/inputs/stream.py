@@ -1,8 +1,9 @@
 """Streams of batches for one replica: cut from a data set by plan, or from batches that the user made."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from functools import cached_property
+from itertools import accumulate, chain, count
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,11 @@ from raydnn.inputs.plan import Cursor, EpochPlan, Unit
 from raydnn.inputs.prefetch import Prefetch
 from raydnn.inputs.prepare import Preparer
 
-PREFETCHED_BATCHES = 2
+PREFETCHED = 2
+"""How often batches that were made together wait to be trained on."""
+ROWS_TOGETHER = 4096
+"""Small global batches are made tensors together, up to so many rows."""
+MOST_TOGETHER = 64
 _FAR = 2**24
 
 UnitMap = Callable[[Callable[[Unit], pa.RecordBatch], Iterable[Unit]], Iterator[pa.RecordBatch]]
@@ -46,8 +51,45 @@ class Reader:
 
     def batch(self, rows: pa.RecordBatch, global_rows: int, first_row: int = 0, cursor: Cursor | None = None) -> Batch:
         """A batch from prepared rows."""
-        features, labels = self.to_tensors(rows)
-        return Batch(features, labels, rows.num_rows, global_rows, rows, self.first_row + first_row, cursor)
+        (batch,) = self.batches([Part([rows], global_rows, first_row, cursor)])
+        return batch
+
+    def batches(self, parts: "Sequence[Part]") -> list[Batch]:
+        """Batches from prepared rows, made together."""
+        rows = concat_batches([rows for part in parts for rows in part.rows])
+        sizes = [part.num_rows for part in parts]
+        made = zip(parts, accumulate(sizes), self.to_tensors(rows, sizes), strict=True)
+        return [
+            Batch(
+                features,
+                labels,
+                part.num_rows,
+                part.global_rows,
+                rows.slice(end - part.num_rows, part.num_rows),
+                self.first_row + part.first_row,
+                part.cursor,
+            )
+            for part, end, (features, labels) in made
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The replica's part of a global batch, before it becomes tensors.
+
+    Attributes:
+        rows: prepared, end to end; maybe none, but one piece at least.
+        global_rows, first_row, cursor: see `Batch`.
+    """
+
+    rows: list[pa.RecordBatch]
+    global_rows: int
+    first_row: int = 0
+    cursor: Cursor | None = None
+
+    @cached_property
+    def num_rows(self) -> int:
+        return sum(rows.num_rows for rows in self.rows)
 
 
 @dataclass(frozen=True)
@@ -72,10 +114,10 @@ class UnitLoader:
         return self.preparer.prepare(*self.dataset.split(raw, keys))
 
 
-def planned_batches(
+def planned_parts(
     dataset: Dataset, reader: Reader, map_units: UnitMap = map_in_thread, cursor: Cursor | None = None
-) -> Iterator[Batch]:
-    """The batches of a data set for one replica, with the place to go on from.
+) -> Iterator[Part]:
+    """The rows of a data set for one replica, with the place to go on from.
 
     Args:
         dataset: whose source is fragments.
@@ -84,7 +126,7 @@ def planned_batches(
         cursor: where to begin; None is the start.
 
     Yields:
-        One batch for each global batch, also where the replica's part of it is empty.
+        One part for each global batch, also where it is empty.
     """
     plan = dataset.plan
     if not plan.batches_per_epoch:
@@ -97,16 +139,15 @@ def planned_batches(
         epoch = plan.epoch(number, rank=reader.rank, num_ranks=reader.num_ranks, start_batch=start)
         loader = UnitLoader(dataset, reader.preparer, epoch)
         for place, slices in enumerate(_cut(epoch, map_units(loader, epoch.units)), start):
-            rows = concat_batches(slices or [loader.read(0, 0, 0)])
             first_row, _ = epoch.rank_rows(place)
             cursor = Cursor(number, place + 1, plan.fingerprint)
-            yield reader.batch(rows, epoch.global_rows(place), first_row, cursor)
+            yield Part(slices or [loader.read(0, 0, 0)], epoch.global_rows(place), first_row, cursor)
 
 
-def streamed_batches(
+def streamed_parts(
     dataset: Dataset, reader: Reader, cursor: Cursor | None = None, must_have_batches: bool = False
-) -> Iterator[Batch]:
-    """The batches of a data set for one replica, from rows that stream by.
+) -> Iterator[Part]:
+    """The rows of a data set for one replica, from rows that stream by.
 
     Args:
         dataset: whose source is windows.
@@ -115,7 +156,7 @@ def streamed_batches(
         must_have_batches: whether to refuse a data set without a batch.
 
     Yields:
-        One batch for each global batch, also where the replica's part of it is empty.
+        One part for each global batch, also where it is empty.
 
     Raises:
         ValueError: there is no batch where there must be one.
@@ -134,7 +175,7 @@ def streamed_batches(
             for place, (rows, global_rows, first_row) in enumerate(parts, window * plan.batches_per_window):
                 num_batches += 1
                 if place >= start:
-                    yield reader.batch(rows, global_rows, first_row, Cursor(number, place + 1, plan.fingerprint))
+                    yield Part([rows], global_rows, first_row, Cursor(number, place + 1, plan.fingerprint))
         if not start and not num_batches:
             if must_have_batches:
                 raise dataset.no_batch(num_rows)
@@ -163,7 +204,7 @@ def _cut(epoch: EpochPlan, loaded: Iterator[pa.RecordBatch]) -> Iterator[list[pa
         yield rows
 
 
-def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader) -> Iterator[Batch]:
+def given_parts(items: Iterable[tuple[Any, Any]], reader: Reader) -> Iterator[Part]:
     """The replica's part of global batches that the user made.
 
     Args:
@@ -179,7 +220,37 @@ def given_batches(items: Iterable[tuple[Any, Any]], reader: Reader) -> Iterator[
             stop = (reader.rank + 1) * global_rows // reader.num_ranks
             raw = raw.slice(first_row, stop - first_row)
             columns = None if columns is None else columns.slice(first_row, stop - first_row)
-        yield reader.batch(reader.preparer.prepare(raw, columns), global_rows, first_row)
+        yield Part([reader.preparer.prepare(raw, columns)], global_rows, first_row)
+
+
+def made_together(parts: Iterator[Part], reader: Reader) -> Iterator[list[Batch]]:
+    """Batches from parts; small neighbours become tensors together, which takes much less time.
+
+    Args:
+        parts: of global batches, in order.
+        reader: of the replica.
+    """
+    return map(reader.batches, _neighbours(parts))
+
+
+def _neighbours(parts: Iterator[Part]) -> Iterator[list[Part]]:
+    """Few enough parts each; the first one alone, as a model learns from it what to do ahead."""
+    together: list[Part] = []
+    num_rows, most_rows = 0, 0
+    try:
+        for part in parts:
+            together.append(part)
+            num_rows += part.global_rows
+            if num_rows + part.global_rows > most_rows or len(together) >= MOST_TOGETHER:
+                yield together
+                together, num_rows, most_rows = [], 0, ROWS_TOGETHER
+    except Exception:
+        # What was read before it failed is trained on, as if it had been made alone.
+        if together:
+            yield together
+        raise
+    if together:
+        yield together
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +266,7 @@ class InputStream:
     batches: Iterator[Batch]
     empty: Batch
     data_fingerprint: str | None
-    _prefetch: Prefetch[Batch]
+    _prefetch: Prefetch[list[Batch]]
 
     def close(self) -> None:
         """Stop reading ahead."""
@@ -209,7 +280,7 @@ def open_stream(
     is_own_shard: bool = False,
     cursor: Cursor | None = None,
     must_have_batches: bool = False,
-    watch: Callable[[Iterator[Batch]], Iterator[Batch]] | None = None,
+    watch: Callable[[Iterator[list[Batch]]], Iterator[list[Batch]]] | None = None,
 ) -> InputStream:
     """Start reading.
 
@@ -220,7 +291,7 @@ def open_stream(
         is_own_shard: whether the input is meant for this replica alone.
         cursor: where a data set goes on; None is the start.
         must_have_batches: whether to refuse a data set without a batch.
-        watch: gives the batches on as they are, where they are made.
+        watch: gives the batches on as they are, where they are made; those that were made together are one item.
 
     Raises:
         ValueError: the input is empty and only its data could have told the model's variables, or it must not be empty.
@@ -234,23 +305,26 @@ def open_stream(
         if must_have_batches:
             source.check_has_batches()
         if source.windows is None:
-            made = planned_batches(source, reader, map_units, cursor)
+            parts = planned_parts(source, reader, map_units, cursor)
         else:
-            made = streamed_batches(source, reader, cursor, must_have_batches)
+            parts = streamed_parts(source, reader, cursor, must_have_batches)
+        made = made_together(parts, reader)
         fingerprint = source.rows.fingerprint
     else:
-        made = given_batches(source.items, reader)
-    ahead = Prefetch(made if watch is None else watch(made), PREFETCHED_BATCHES)
+        # What the user makes is not asked for earlier than it must be.
+        made = (reader.batches([part]) for part in given_parts(source.items, reader))
+    ahead = Prefetch(made if watch is None else watch(made), PREFETCHED)
+    batches = chain.from_iterable(ahead)
     if empty is not None:
-        return InputStream(ahead, empty, fingerprint, ahead)
-    first = next(ahead, None)
+        return InputStream(batches, empty, fingerprint, ahead)
+    first = next(batches, None)
     if first is not None:
         empty = reader.batch(first.rows.slice(0, 0), 0)
-        return InputStream(chain([first], ahead), empty, fingerprint, ahead)
+        return InputStream(chain([first], batches), empty, fingerprint, ahead)
     if cursor is None or not isinstance(source, Dataset):
         raise ValueError("the input has no batch, and this model makes its variables from the first one")
     # It goes on at its very end: it has rows, which were all used before.
-    return InputStream(ahead, empty_batch(source, reader), fingerprint, ahead)
+    return InputStream(batches, empty_batch(source, reader), fingerprint, ahead)
 
 
 def empty_batch(source: Dataset, reader: Reader) -> Batch:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise, repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from raydnn.model.batch import RowIds
+from raydnn.model.batch import RowIds, split
 
 _COMBINER_POWER = {"sum": 0, "mean": 1, "sqrtn": 2}
 
@@ -127,19 +128,57 @@ class Lookup:
     is_single: bool
 
     @classmethod
-    def of(cls, bags: Bags, num_keys: int) -> "Lookup":
-        """The lookup of some bags.
+    def of_each(cls, bags: Bags, num_keys: int, num_bags: Sequence[int]) -> "list[Lookup]":
+        """The lookups of batches that lie one after the other in some bags.
 
         Args:
-            bags: of a batch.
+            bags: of all batches.
             num_keys: above all keys.
+            num_bags: of each batch.
         """
-        keys, inverse, order, starts = sorted_unique(bags.ids, num_keys)
         coefficients, is_single = bags.coefficients, bags.bag is bags.offsets
+        num_ids = list(num_bags) if is_single else _counts_below(bags.bag, list(accumulate(num_bags)))
+        # What two batches look up are two keys, so that one sort does for all.
+        first_keys = [place * num_keys for place in range(len(num_bags))]
+        keys, inverse, order, starts = sorted_unique(_shifted(bags.ids, first_keys, num_ids), num_keys * len(num_bags))
         # Where each id is a bag of its own, its bag is its place.
         of_id = order if is_single else bags.bag.index_select(0, order)
         ordered = None if coefficients is None else coefficients.index_select(0, order)
-        return cls(keys, inverse, bags.offsets, coefficients, starts, of_id, ordered, is_single)
+        whole = cls(keys, inverse, bags.offsets, coefficients, starts, of_id, ordered, is_single)
+        return [whole] if len(num_bags) == 1 else whole._cut(first_keys, num_ids, num_bags)
+
+    def _cut(self, first_keys: Sequence[int], num_ids: Sequence[int], num_bags: Sequence[int]) -> "list[Lookup]":
+        num_keys = _counts_below(self.keys, [*first_keys[1:], int(self.keys[-1]) + 1 if len(self.keys) else 0])
+        ids_before, keys_before, bags_before = (
+            [-count for count in accumulate(counts, initial=0)][:-1] for counts in (num_ids, num_keys, num_bags)
+        )
+        return list(
+            map(
+                Lookup,
+                split(_shifted(self.keys, [-first for first in first_keys], num_keys), num_keys),
+                split(_shifted(self.inverse, keys_before, num_ids), num_ids),
+                split(_shifted(self.offsets, ids_before, num_bags), num_bags),
+                split(self.coefficients, num_ids),
+                split(_shifted(self.starts, ids_before, num_keys), num_keys),
+                split(_shifted(self.bags, bags_before, num_ids), num_ids),
+                split(self.ordered_coefficients, num_ids),
+                repeat(self.is_single),
+            )
+        )
+
+
+def _counts_below(ascending: Tensor, bounds: Sequence[int]) -> list[int]:
+    """How many values lie below each of some ascending bounds and not below the one before."""
+    below = torch.searchsorted(ascending, torch.tensor(bounds, device=ascending.device)).tolist()
+    return [end - start for start, end in pairwise([0, *below])]
+
+
+def _shifted(values: Tensor, shifts: Sequence[int], counts: Sequence[int]) -> Tensor:
+    """Values with one number added to the first few of them, another to the next, and so on."""
+    if len(shifts) == 1 and not shifts[0]:
+        return values
+    shift, count = torch.tensor([shifts, counts], device=values.device)
+    return values + torch.repeat_interleave(shift, count, output_size=len(values))
 
 
 def _places(columns: Sequence[RowIds], counts: Tensor) -> list[Tensor]:

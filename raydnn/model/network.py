@@ -120,18 +120,18 @@ class InputLayer(nn.Module):
     def forward(self, batch: EncodedBatch) -> Tensor:
         """The input of the first hidden layer, float32 [rows, width]."""
         sources = [] if batch.dense is None else [batch.dense]
-        for group, uses, lookup in zip(self.groups, self._uses, batch.once(self, self._prepare), strict=True):
+        lookups: list[Lookup] = batch.once(self, self._prepare)
+        for group, uses, lookup in zip(self.groups, self._uses, lookups, strict=True):
             sources.append(group.read(lookup).view(batch.num_rows, len(uses) * group.dimension))
         for column in self._indicators:
             ids = batch.ids[self._id_places[column.name]]
             sources.append(count_ids(ids, batch.num_rows, column.width))
         return torch.cat([sources[source].narrow(1, start, width) for source, start, width in self._runs], dim=1)
 
-    def _prepare(self, batch: EncodedBatch) -> list[Lookup]:
-        """The lookups of a batch, one for each group."""
-        return [
-            group.prepare(uses, batch.ids, batch.num_rows) for group, uses in zip(self.groups, self._uses, strict=True)
-        ]
+    def _prepare(self, batch: EncodedBatch, sizes: Sequence[int]) -> list[list[Lookup]]:
+        """The lookups of batches of so many rows each, one for each group."""
+        of_groups = [group.prepare(uses, batch.ids, sizes) for group, uses in zip(self.groups, self._uses, strict=True)]
+        return [[lookups[place] for lookups in of_groups] for place in range(len(sizes))]
 
     def _neighbours(self) -> list[tuple[int, int, int]]:
         """Columns that lie side by side both here and in what they come from.

@@ -140,16 +140,16 @@ class TableGroup:
         owner = (ids + tables) % self._size
         return torch.where(ids < 0, ids, owner * self.first_rows[-1] + first_rows + ids // self._size)
 
-    def prepare(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], num_rows: int) -> Lookup:
-        """What a lookup needs to know of a batch's ids; depends on no value of a table.
+    def prepare(self, uses: Sequence[TableUse], batch_ids: Sequence[RowIds], sizes: Sequence[int]) -> list[Lookup]:
+        """What lookups need to know of the ids of batches; depends on no value of a table.
 
         Args:
             uses: columns that read tables of this group.
-            batch_ids: `EncodedBatch.ids`.
-            num_rows: rows of the batch.
+            batch_ids: `EncodedBatch.ids` of all batches, one after the other.
+            sizes: rows of each batch.
         """
-        bags = Bags.gather(uses, batch_ids, num_rows, self.keys, self.weight.device)
-        return Lookup.of(bags, self._size * self.first_rows[-1])
+        bags = Bags.gather(uses, batch_ids, sum(sizes), self.keys, self.weight.device)
+        return Lookup.of_each(bags, self._size * self.first_rows[-1], [size * len(uses) for size in sizes])
 
     def read(self, lookup: Lookup) -> Tensor:
         """The combined vectors of all bags of a lookup.

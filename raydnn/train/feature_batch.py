@@ -1,7 +1,8 @@
 """Raw rows as the features and labels of a model function of the user's own."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -50,7 +51,8 @@ class FeatureBatch(dict[str, Any]):
         return self._encoded[id(encoder)]
 
     def _encode(self, encoder: Encoder) -> EncodedBatch:
-        return EncodedBatch.from_arrow(encoder.encode(self._rows), self._maker.device, self._maker.ahead[id(encoder)])
+        ahead = self._maker.ahead[id(encoder)]
+        return EncodedBatch.from_arrow(encoder.encode(self._rows), self._maker.device, ahead)
 
 
 class FeatureBatchMaker:
@@ -69,7 +71,11 @@ class FeatureBatchMaker:
         self.encoders: list[Encoder] = []
         self.ahead: dict[int, AheadWork] = {}
 
-    def __call__(self, rows: pa.RecordBatch) -> tuple[FeatureBatch, Any]:
+    def __call__(self, rows: pa.RecordBatch, sizes: Sequence[int]) -> list[tuple[FeatureBatch, Any]]:
+        ends = accumulate(sizes)
+        return [self._batch(rows.slice(end - size, size)) for size, end in zip(sizes, ends, strict=True)]
+
+    def _batch(self, rows: pa.RecordBatch) -> tuple[FeatureBatch, Any]:
         labels = None
         if LABEL_COLUMN in rows.schema.names:
             labels = _tensor(rows.column(LABEL_COLUMN), self.device)

@@ -22,6 +22,7 @@ import ray.data
 import recording_hooks
 import torch
 from fake_data import fake_classifier, fake_table
+from made_batches import planned_batches, streamed_batches
 from recording_hooks import KillOnce
 
 import raydnn
@@ -29,7 +30,7 @@ from raydnn.distributed import cluster, data, side_car, tasks
 from raydnn.distributed.streaming import fed, windows_kept
 from raydnn.inputs import Dataset, from_ray
 from raydnn.inputs.prepare import RawPreparer
-from raydnn.inputs.stream import Reader, planned_batches, streamed_batches
+from raydnn.inputs.stream import Reader
 from raydnn.train.feature_batch import FeatureBatchMaker
 
 # Workers cannot import test modules by name.

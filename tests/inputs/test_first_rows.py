@@ -1,5 +1,6 @@
 """Warnings about the first rows of training, and silence where columns are sound."""
 
+import tracemalloc
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from fake_data import fake_columns, fake_features
 import raydnn
 from raydnn import feature_column as fc
 from raydnn.feature_column.encoder import Encoder, input_layer_columns
+from raydnn.feature_column.soundness import words_in
 from raydnn.inputs import first_rows
 from raydnn.inputs.arrays import features_to_arrow
 from raydnn.inputs.batch import Batch
@@ -30,11 +32,19 @@ def words(count: int) -> list[str]:
     return [f"w{place % count}" for place in range(ROWS)]
 
 
+def look_at(encoder: Encoder, rows: pa.RecordBatch, batch_size: int = ROWS) -> None:
+    """Warn of what encoded rows tell."""
+    sizes = [min(batch_size, rows.num_rows - start) for start in range(0, rows.num_rows, batch_size)]
+    parts = [rows.slice(place * batch_size, size) for place, size in enumerate(sizes)]
+    batches = ([Batch(None, None, part.num_rows, part.num_rows, part)] for part in parts)
+    assert len(list(FirstRows(encoder, uuid.uuid4().hex).watch(batches))) == len(parts)
+
+
 def warnings_of(caplog: pytest.LogCaptureFixture, column: Any, values: Any, **more: Any) -> list[str]:
     """What is said of a column of rows."""
     encoder = Encoder(input_layer_columns([column]))
     rows = encoder.encode(features_to_arrow({"x": values, **more}))
-    FirstRows(encoder, uuid.uuid4().hex).look_at(rows)
+    look_at(encoder, rows)
     return caplog.messages
 
 
@@ -91,7 +101,7 @@ def test_the_numbers_of_each_column_are_told_apart(caplog: pytest.LogCaptureFixt
     columns = [fc.numeric_column("a", 3), fc.bucketized_column(fc.numeric_column("b"), [0.0]), fc.numeric_column("c")]
     encoder = Encoder(input_layer_columns(columns))
     features = {"a": np.stack([numbers()] * 3, 1), "b": numbers(), "c": numbers(1e4)}
-    FirstRows(encoder, "told-apart").look_at(encoder.encode(features_to_arrow(features)))
+    look_at(encoder, encoder.encode(features_to_arrow(features)))
     (text,) = caplog.messages
     assert text.startswith("column 'c': it has mean 1e+04 and")
 
@@ -128,27 +138,34 @@ def test_buckets_that_many_words_share(caplog: pytest.LogCaptureFixture, buckets
     assert f" values share one of {buckets:,} buckets with another, as far as the first rows tell; give it " in text
 
 
-def batches(encoder: Encoder, count: int, rows: int = 100, per_epoch: int | None = None) -> Iterator[Batch]:
+def batches(
+    encoder: Encoder, count: int, rows: int = 100, per_epoch: int | None = None, together: int = 1
+) -> Iterator[list[Batch]]:
     """Batches whose numbers get larger and larger, over and over again if epochs have so many."""
+    made: list[Batch] = []
     for place in range(count):
         x = np.full(rows, (place if per_epoch is None else place % per_epoch) * 1000, np.float32)
         prepared = encoder.encode(features_to_arrow({"x": x}))
         epoch, batch = (0, place) if per_epoch is None else divmod(place, per_epoch)
-        yield Batch(None, None, rows, rows, prepared, cursor=Cursor(epoch, batch + 1, ""))
+        made.append(Batch(None, None, rows, rows, prepared, cursor=Cursor(epoch, batch + 1, "")))
+        if len(made) == together or place == count - 1:
+            yield made
+            made = []
 
 
 ENCODER = Encoder(input_layer_columns([fc.numeric_column("x")]))
 
 
+@pytest.mark.parametrize("together", [1, 8])
 @pytest.mark.parametrize(
     ("count", "per_epoch", "expected"),
     [(10, None, "first 1,000 rows"), (30, 10, "first 1,000 rows"), (MOST_BATCHES + 50, None, "first 20,000 rows")],
 )
 def test_batches_pass_through_and_the_first_ones_are_looked_at(
-    caplog: pytest.LogCaptureFixture, count: int, per_epoch: int | None, expected: str
+    caplog: pytest.LogCaptureFixture, count: int, per_epoch: int | None, expected: str, together: int
 ) -> None:
-    watched = FirstRows(ENCODER, uuid.uuid4().hex).watch(batches(ENCODER, count, per_epoch=per_epoch))
-    assert len(list(watched)) == count
+    made = batches(ENCODER, count, per_epoch=per_epoch, together=together)
+    assert sum(map(len, FirstRows(ENCODER, uuid.uuid4().hex).watch(made))) == count
     (text,) = caplog.messages
     assert expected in text
 
@@ -166,12 +183,51 @@ def test_few_rows_tell_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == []
 
 
-def test_no_more_memory_is_taken_than_is_allowed(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_of_wide_rows_as_many_are_seen_as_of_others(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = Encoder(input_layer_columns([fc.numeric_column("sound", 1000), fc.numeric_column("x")]))
+    rows = encoder.encode(features_to_arrow({"sound": np.stack([numbers()] * 1000, 1), "x": numbers(1e5)}))
+    look_at(encoder, rows, batch_size=100)
+    (text,) = caplog.messages
+    assert "in the first 2,000 rows; " in text
+
+
+@pytest.mark.parametrize("batch_size", [ROWS, 300, 1])
+def test_batches_add_up_to_what_their_rows_tell_at_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
-    monkeypatch.setattr(first_rows, "MOST_BYTES", 4 * 100 * 6)
-    list(FirstRows(ENCODER, uuid.uuid4().hex).watch(batches(ENCODER, 50)))
-    assert "first 600 rows" in caplog.text
+    monkeypatch.setattr(first_rows, "MOST_BATCHES", ROWS)
+    tags = fc.indicator_column(fc.categorical_column_with_vocabulary_list("tags", ["w1", "w2"]))
+    columns = [fc.numeric_column("far", 2), tags, hashed(100)]
+    encoder = Encoder(input_layer_columns(columns))
+    # Rows that are in order: no part is like the others.
+    far = np.sort(np.random.default_rng(1).normal([1e7, 1.0003e7], 1000, (ROWS, 2)), 0).astype(np.float32)
+    given = {"far": far, "tags": [["w1", "w9", "w2"], [], ["w3"], None] * (ROWS // 4), "x": words(130)}
+    look_at(encoder, encoder.encode(features_to_arrow(given)), batch_size)
+    mean, std = far.mean(dtype=np.float64), far.std(dtype=np.float64)
+    used = len(set(encoder.encode(features_to_arrow(given)).column("ids/1").to_pylist()))
+    told = {text.partition(": ")[0]: text for text in caplog.messages}
+    assert f"give it normalizer_fn=Standardize({mean:.6g}, {std:.6g})" in told["column 'far'"]
+    assert "the vocabulary lacks 50 % of the values in the first rows (2,000)" in told["column 'tags'"]
+    assert f"of {words_in(used, 100)} values share one of 100 buckets with another" in told["column 'x'"]
+    assert len(told) == 3
+
+
+def test_a_look_leaves_no_memory_behind() -> None:
+    encoder = Encoder(input_layer_columns([hashed(1 << 20), fc.numeric_column("n")]))
+    rows = encoder.encode(features_to_arrow({"x": words(ROWS), "n": numbers()}))
+    batches = ([Batch(None, None, ROWS, ROWS, rows)] for _ in range(MOST_BATCHES + 2))
+    tracemalloc.start()
+    try:
+        watched = FirstRows(encoder, uuid.uuid4().hex).watch(batches)
+        before = pa.total_allocated_bytes()
+        next(watched)
+        assert tracemalloc.get_traced_memory()[0] > 1 << 20
+        assert pa.total_allocated_bytes() == before
+        for _ in range(MOST_BATCHES):
+            next(watched)
+        assert tracemalloc.get_traced_memory()[0] < 1 << 19
+    finally:
+        tracemalloc.stop()
 
 
 class TestInTraining:

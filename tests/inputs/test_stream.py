@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_data import LABEL, fake_columns, fake_features, fake_labels, fake_table
+from made_batches import given_batches, planned_batches
 
 from raydnn import SparseTensor
 from raydnn.feature_column.encoder import Encoder, input_layer_columns
@@ -19,7 +20,16 @@ from raydnn.inputs.batch import Batch
 from raydnn.inputs.input_fn import as_input
 from raydnn.inputs.ordered_map import map_in_thread, map_inline
 from raydnn.inputs.prepare import EncodingPreparer, RawPreparer
-from raydnn.inputs.stream import Reader, UnitMap, empty_batch, given_batches, open_stream, planned_batches
+from raydnn.inputs.stream import (
+    MOST_TOGETHER,
+    Part,
+    Reader,
+    UnitMap,
+    empty_batch,
+    made_together,
+    open_stream,
+    planned_parts,
+)
 from raydnn.model.batch import EncodedBatch
 from raydnn.train.feature_batch import FeatureBatchMaker
 
@@ -33,7 +43,9 @@ def raw_reader(rank: int = 0, num_ranks: int = 1) -> Reader:
 
 def encoding_reader() -> Reader:
     encoder = Encoder(input_layer_columns(fake_columns()), LabelEncoder("binary", 2))
-    return Reader(EncodingPreparer(encoder), lambda rows: (EncodedBatch.from_arrow(rows), None))
+    return Reader(
+        EncodingPreparer(encoder), lambda rows, sizes: [(batch, None) for batch in EncodedBatch.of_each(rows, sizes)]
+    )
 
 
 @pytest.fixture
@@ -252,3 +264,29 @@ def test_a_model_with_columns_needs_no_batch() -> None:
     stream = open_stream(as_input(iter([])), encoding_reader())
     assert stream.empty.features.dense.shape == (0, 3)
     assert list(stream.batches) == []
+
+
+def test_small_batches_are_made_together_but_for_the_first(parquet: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raydnn.inputs.stream.ROWS_TOGETHER", 20)
+    parts = planned_parts(dataset_of(parquet), raw_reader())
+    together = [[batch.num_rows for batch in batches] for batches in made_together(parts, raw_reader())]
+    assert together == [[8], *[[8, 8]] * 5, [8, 7]]
+
+
+def test_parts_without_rows_are_not_gathered_for_ever(parquet: str) -> None:
+    dataset = dataset_of(parquet, batch_size=1, num_epochs=None)
+    reader = raw_reader(rank=0, num_ranks=3)
+    assert sum(map(len, islice(made_together(planned_parts(dataset, reader), reader), 3))) == 1 + 2 * MOST_TOGETHER
+
+
+def test_rows_read_before_an_error_are_not_lost() -> None:
+    rows = pa.RecordBatch.from_pydict({"row": [1, 2]})
+
+    def parts() -> Iterator[Part]:
+        yield from [Part([rows], 2)] * 4
+        raise ValueError("no more can be read")
+
+    seen: list[list[Batch]] = []
+    with pytest.raises(ValueError, match="no more can be read"):
+        seen.extend(made_together(parts(), raw_reader()))
+    assert list(map(len, seen)) == [1, 3]

@@ -7,10 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from made_batches import streamed_batches
 
 from raydnn.inputs import Dataset
 from raydnn.inputs.prepare import RawPreparer
-from raydnn.inputs.stream import Reader, open_stream, streamed_batches
+from raydnn.inputs.stream import Reader, open_stream
 from raydnn.inputs.windows import WindowPlan, Windows
 from raydnn.train.feature_batch import FeatureBatchMaker
 
@@ -130,7 +131,7 @@ def test_a_cursor_of_another_order_is_refused(change: dict[str, Any]) -> None:
     changed = dataset_of(**{"shuffle": True, **change})
     assert changed.order.fingerprint != dataset_of(shuffle=True).order.fingerprint
     with pytest.raises(ValueError, match=rf"input changed since the checkpoint.*{next(iter(change))}"):
-        next(streamed_batches(changed, reader_of(), cursor))
+        next(streamed_batches(changed, reader_of(), cursor=cursor))
 
 
 def test_windows_of_another_size_make_another_order(monkeypatch: pytest.MonkeyPatch) -> None:

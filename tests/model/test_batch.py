@@ -1,6 +1,7 @@
 """Encoded Arrow batches as tensors."""
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from raydnn.feature_column import (
 )
 from raydnn.feature_column.encoder import Encoder, example_weight_column, input_layer_columns
 from raydnn.feature_column.label import LabelEncoder
-from raydnn.model.batch import EncodedBatch, RowIds
+from raydnn.model.batch import AheadWork, EncodedBatch, RowIds
 
 ENCODER = Encoder(
     input_layer_columns(
@@ -122,3 +123,38 @@ def test_changing_the_tensors_leaves_the_arrow_batch_as_it_was() -> None:
     batch.dense.zero_()
     batch.ids[0].values.zero_()
     np.testing.assert_array_equal(ENCODED.column("dense").flatten().to_numpy(), np.arange(1, 9))
+
+
+@pytest.mark.parametrize("sizes", [[4], [1, 3], [2, 0, 2], [0, 4], [1, 1, 1, 1]])
+def test_batches_that_are_made_together_are_those_of_their_slices(sizes: list[int]) -> None:
+    together = EncodedBatch.of_each(ENCODED, sizes)
+    for batch, size, stop in zip(together, sizes, accumulate(sizes), strict=True):
+        alone = EncodedBatch.from_arrow(ENCODED.slice(stop - size, size))
+        assert batch.num_rows == size
+        for name in ("dense", "labels", "weights"):
+            assert torch.equal(getattr(batch, name), getattr(alone, name))
+        for ids, expected in zip(batch.ids, alone.ids, strict=True):
+            assert ids_of_rows(ids) == ids_of_rows(expected)
+
+
+def test_without_categorical_columns_batches_are_made_together_too() -> None:
+    rows = Encoder(input_layer_columns([numeric_column("x")])).encode(pa.RecordBatch.from_pydict({"x": [1.0, 2.0]}))
+    first, second = EncodedBatch.of_each(rows, [1, 1])
+    assert (first.ids, first.labels, first.weights) == ((), None, None)
+    assert second.dense is not None
+    assert second.dense.tolist() == [[2.0]]
+
+
+def test_what_was_learned_from_one_batch_is_done_for_the_next_ones_at_once() -> None:
+    calls: list[list[int]] = []
+
+    def work(batch: EncodedBatch, sizes: Sequence[int]) -> list[int]:
+        calls.append(list(sizes))
+        return [10 * size for size in sizes]
+
+    ahead, owner = AheadWork(), object()
+    (first,) = EncodedBatch.of_each(ENCODED, [4], ahead=ahead)
+    assert (first.once(owner, work), first.once(owner, work)) == (40, 40)
+    second, third = EncodedBatch.of_each(ENCODED, [1, 3], ahead=ahead)
+    assert (second.once(owner, work), third.once(owner, work)) == (10, 30)
+    assert calls == [[4], [1, 3]]

@@ -1,6 +1,7 @@
 """Embedding tables against a plain loop over rows and ids in float64."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from raydnn.model.bags import Bags, Lookup, Pool, TableUse
 from raydnn.model.batch import RowIds
-from raydnn.model.tables import Table, TableGroup, sum_rows
+from raydnn.model.tables import RowGradient, Table, TableGroup, sum_rows
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -102,6 +103,32 @@ def test_the_gradient_holds_the_rows_that_are_read_and_no_others(case: Case) -> 
         for each in counted_ids(case, use, row) or [0]
     }
     assert (set() if gradient is None else set(gradient.rows.tolist())) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.data())
+def test_lookups_prepared_together_give_the_bits_of_those_prepared_alone(case: Case, data: st.DataObject) -> None:
+    group = group_of(case.table_rows, max_norm=case.max_norm)
+    bounds = sorted(data.draw(st.lists(st.integers(0, case.num_rows), max_size=3)))
+    sizes = [stop - start for start, stop in pairwise([0, *bounds, case.num_rows])]
+    alone = zip(*(ids.split(sizes) for ids in case.batch_ids()), strict=True)
+    together = group.prepare(case.uses, case.batch_ids(), sizes)
+    for size, ids, lookup in zip(sizes, alone, together, strict=True):
+        (expected,) = group.prepare(case.uses, ids, [size])
+        vectors, gradient = read(group, lookup)
+        expected_vectors, expected_gradient = read(group, expected)
+        assert torch.equal(vectors, expected_vectors)
+        assert torch.equal(gradient.rows, expected_gradient.rows)
+        assert torch.equal(gradient.values, expected_gradient.values)
+
+
+def read(group: TableGroup, lookup: Lookup) -> tuple[Tensor, RowGradient]:
+    """The vectors of a lookup, and the gradient that some gradient of them gives."""
+    vectors = group.read(lookup)
+    vectors.backward(torch.arange(vectors.numel(), dtype=torch.float32).view(vectors.shape))
+    gradient = group.take_gradient()
+    assert gradient is not None
+    return vectors, gradient
 
 
 def counted_ids(case: Case, use: TableUse, row: int) -> list[int]:
@@ -318,6 +345,6 @@ def test_the_pooling_gradient_is_that_of_its_forward_pass(has_coefficients: bool
     ids = torch.randint(0, 3, (len(bag),), generator=generator)
     offsets = torch.searchsorted(bag, torch.arange(len(bag_sizes)))
     coefficients = torch.randn(len(bag), generator=generator, dtype=torch.float64) if has_coefficients else None
-    lookup = Lookup.of(Bags(ids, bag, offsets, coefficients), 3)
+    (lookup,) = Lookup.of_each(Bags(ids, bag, offsets, coefficients), 3, [len(bag_sizes)])
     rows = torch.randn(len(lookup.keys), 2, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda rows: Pool.apply(rows, lookup), (rows,))

@@ -22,7 +22,13 @@ def rows(**columns: Any) -> pa.RecordBatch:
 
 
 def feature(array: pa.Array) -> Any:
-    return FeatureBatchMaker()(rows(x=array))[0]["x"]
+    return made(rows(x=array))[0]["x"]
+
+
+def made(batch: pa.RecordBatch, maker: FeatureBatchMaker | None = None) -> tuple[FeatureBatch, Any]:
+    """Features and labels of one batch."""
+    (of_batch,) = (maker or FeatureBatchMaker())(batch, [batch.num_rows])
+    return of_batch
 
 
 def encoder_of(*columns: Any) -> Encoder:
@@ -90,13 +96,21 @@ def test_text_and_ragged_and_missing_values_stay_in_arrow(array: pa.Array) -> No
 
 def test_a_tensor_may_be_changed_without_changing_the_rows() -> None:
     batch = rows(x=pa.array([1.0, 2.0]))
-    features, _ = FeatureBatchMaker()(batch)
+    features, _ = made(batch)
     features["x"] *= 0
     assert batch.column("x").to_pylist() == [1.0, 2.0]
 
 
+def test_batches_that_are_made_together_are_those_made_alone() -> None:
+    whole = rows(**{"x": list(range(6)), "word": list("abcdef"), LABEL_COLUMN: list(range(6))})
+    together = FeatureBatchMaker()(whole, [1, 0, 3, 2])
+    assert [features["x"].tolist() for features, _ in together] == [[0], [], [1, 2, 3], [4, 5]]
+    assert [features["word"].to_pylist() for features, _ in together] == [["a"], [], ["b", "c", "d"], ["e", "f"]]
+    assert [labels.tolist() for _, labels in together] == [[0], [], [1, 2, 3], [4, 5]]
+
+
 def test_features_are_a_dict_in_the_order_of_the_columns() -> None:
-    features, labels = FeatureBatchMaker()(rows(b=[1], a=[2], word=["a"]))
+    features, labels = made(rows(b=[1], a=[2], word=["a"]))
     assert isinstance(features, FeatureBatch)
     assert isinstance(features, dict)
     assert list(features) == ["b", "a", "word"]
@@ -109,13 +123,13 @@ def test_features_are_a_dict_in_the_order_of_the_columns() -> None:
 @pytest.mark.parametrize("values", [[0, 1], [0.5, 1.5], [[1.0, 0.0], [0.0, 1.0]]])
 def test_labels_are_tensors_and_no_feature(values: list[Any]) -> None:
     kind = pa.list_(pa.float64(), 2) if isinstance(values[0], list) else None
-    features, labels = FeatureBatchMaker()(rows(**{"x": [1, 2], LABEL_COLUMN: pa.array(values, kind)}))
+    features, labels = made(rows(**{"x": [1, 2], LABEL_COLUMN: pa.array(values, kind)}))
     assert list(features) == ["x"]
     assert labels.tolist() == values
 
 
 def test_text_labels_stay_in_arrow() -> None:
-    _, labels = FeatureBatchMaker()(rows(**{"x": [1, 2], LABEL_COLUMN: ["yes", "no"]}))
+    _, labels = made(rows(**{"x": [1, 2], LABEL_COLUMN: ["yes", "no"]}))
     assert labels.to_pylist() == ["yes", "no"]
 
 
@@ -124,12 +138,12 @@ def test_text_labels_stay_in_arrow() -> None:
 
 def test_an_encoder_that_was_used_once_is_used_ahead_for_the_next_batches() -> None:
     maker, encoder = FeatureBatchMaker(), encoder_of(numeric_column("x"), indicator_column(WORD))
-    first, _ = maker(rows(x=[1.0], word=["a"]))
+    first, _ = made(rows(x=[1.0], word=["a"]), maker)
     assert maker.encoders == []
     encoded = first.encode(encoder)
     assert encoded is first.encode(encoder)
     assert maker.encoders == [encoder]
-    second, _ = maker(rows(x=[2.0], word=["b"]))
+    second, _ = made(rows(x=[2.0], word=["b"]), maker)
     assert dense(second.encode(encoder)) == [[2.0]]
     assert maker.encoders == [encoder]
     assert dense(encoded) == [[1.0]]
@@ -138,14 +152,14 @@ def test_an_encoder_that_was_used_once_is_used_ahead_for_the_next_batches() -> N
 def test_a_second_encoder_is_learned_too() -> None:
     maker, encoders = FeatureBatchMaker(), [encoder_of(numeric_column("x")), encoder_of(numeric_column("y"))]
     for _ in range(2):
-        features, _ = maker(rows(x=[1.0], y=[2.0]))
+        features, _ = made(rows(x=[1.0], y=[2.0]), maker)
         assert [dense(features.encode(encoder)) for encoder in encoders] == [[[1.0]], [[2.0]]]
     assert maker.encoders == encoders
 
 
 def test_features_that_were_changed_are_not_encoded_from_the_rows() -> None:
     encoder = encoder_of(numeric_column("x"))
-    features, _ = FeatureBatchMaker()(rows(x=[1.0, 2.0], other=[5.0, 6.0]))
+    features, _ = made(rows(x=[1.0, 2.0], other=[5.0, 6.0]))
     features["other"] = features["other"] * 2
     assert dense(features.encode(encoder)) == [[1.0], [2.0]]
     features["x"] = features["x"] * 10
@@ -155,7 +169,7 @@ def test_features_that_were_changed_are_not_encoded_from_the_rows() -> None:
 
 def test_a_feature_that_was_taken_away_is_missing() -> None:
     encoder = encoder_of(numeric_column("x"))
-    features, _ = FeatureBatchMaker()(rows(x=[1.0]))
+    features, _ = made(rows(x=[1.0]))
     del features["x"]
     assert features.encode(encoder) is None
     with pytest.raises(ValueError, match="'x'"):
@@ -170,7 +184,7 @@ def test_arrays_of_the_callers_own_are_encoded(given: Any) -> None:
 
 def test_text_of_a_batch_is_encoded_as_that_of_the_caller() -> None:
     encoder = encoder_of(indicator_column(WORD), numeric_column("x"))
-    features, _ = FeatureBatchMaker()(rows(word=["b", "?", "a"], x=[1.0, 2.0, 3.0]))
+    features, _ = made(rows(word=["b", "?", "a"], x=[1.0, 2.0, 3.0]))
     batches = features.encode(encoder), encoded_features({"word": ["b", "?", "a"], "x": [1.0, 2.0, 3.0]}, encoder, CPU)
     assert [[part.values.tolist() for part in batch.ids] for batch in batches if batch is not None] == [
         [[1, -2, 0]]

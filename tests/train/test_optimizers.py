@@ -251,7 +251,8 @@ def table_group(values: Sequence[np.ndarray]) -> TableGroup:
 def look_up(group: TableGroup, table: int, ids: Sequence[int], upstream: np.ndarray) -> None:
     """A backward pass that adds one row of `upstream` to the gradient of each id."""
     row_ids = RowIds(torch.tensor(ids), torch.arange(len(ids) + 1))
-    vectors = group.read(group.prepare([TableUse("c", table, 0, "sum")], [row_ids], len(ids)))
+    (lookup,) = group.prepare([TableUse("c", table, 0, "sum")], [row_ids], [len(ids)])
+    vectors = group.read(lookup)
     (vectors * torch.tensor(upstream, dtype=torch.float32)).sum().backward()
 
 

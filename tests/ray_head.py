@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from servers import answers, free_port, wait_until
 
@@ -31,9 +32,6 @@ def has_job_api() -> bool:
 
 class RayHead:
     """A head on this machine; `close` ends it.
-
-    Attributes:
-        nodes: the ids of the other nodes.
 
     Args:
         log: file for what it prints.
@@ -69,38 +67,38 @@ class RayHead:
                 [*_ray(), *command], env=self._env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         self._log = log
-        self.nodes: list[str] = []
 
     def wait(self) -> None:
         """Until the job API answers."""
         wait_until(lambda: self._process.poll() is not None or answers(self._dashboard_port), f"see {self._log}")
         wait_until(self._is_ready, f"the job API, see {self._log}")
 
-    def job(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `ray job` with some arguments.
+    def refusal(self) -> str:
+        """What the job API answers to somebody without the token.
 
-        Args:
-            arguments: of the command.
-            check: whether it must succeed.
-            variables: of its environment, instead of those with the token.
+        Raises:
+            AssertionError: it does not refuse.
         """
-        env = {**self._client_env, "RAY_ADDRESS": f"http://127.0.0.1:{self._dashboard_port}", **variables}
-        result = subprocess.run(
-            [*_ray(), "job", *arguments], env=env, capture_output=True, text=True, check=False, timeout=150
-        )
-        assert result.returncode == 0 or not check, result.stdout + result.stderr
-        return result
+        try:
+            self._answer("api/jobs/", headers={})
+        except HTTPError as error:
+            return error.read().decode()
+        raise AssertionError("it answers anybody")
 
-    def submit(self, name: str, entrypoint: str, wait: bool = False) -> subprocess.CompletedProcess[str]:
-        """Submit a job as the submitter of a RayJob does."""
-        return self.job(
-            "submit",
-            f"--submission-id={name}",
-            *([] if wait else ["--no-wait"]),
-            "--",
-            *entrypoint.split(),
-            check=False,
-        )
+    def submit(self, name: str, entrypoint: str) -> str:
+        """Submit a job as the submitter of a RayJob does, and wait for its end.
+
+        Returns:
+            What the submitter has printed.
+        """
+        env = {**self._client_env, "RAY_ADDRESS": f"http://127.0.0.1:{self._dashboard_port}"}
+        command = [*_ray(), "job", "submit", f"--submission-id={name}", "--", *entrypoint.split()]
+        result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=150)
+        return result.stdout + result.stderr
+
+    def begin(self, name: str, entrypoint: str) -> None:
+        """Submit a job by the API that `ray job submit` uses, without the seconds that the command takes."""
+        self._answer("api/jobs/", {"submission_id": name, "entrypoint": entrypoint})
 
     def status(self, name: str) -> str:
         """Of a job, such as 'RUNNING'."""
@@ -120,10 +118,20 @@ class RayHead:
         wait_until(lambda: condition() or self.status(name) in ENDED, f"{what}, see {self._log}", JOB_SECS)
         assert condition(), self.log_of(name)
 
-    def _answer(self, path: str) -> Any:
-        headers = {"Authorization": f"Bearer {self._client_env['RAY_AUTH_TOKEN']}"}
-        request = urllib.request.Request(f"http://127.0.0.1:{self._dashboard_port}/{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+    def _answer(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        """What the head answers.
+
+        Args:
+            path: of its API.
+            body: to be sent, or None.
+            headers: instead of the one with the token.
+        """
+        if headers is None:
+            headers = {"Authorization": f"Bearer {self._client_env['RAY_AUTH_TOKEN']}"}
+        data = None if body is None else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self._dashboard_port}/{path}"
+        request = Request(url, data, {**headers, "Content-Type": "application/json"})
+        with urlopen(request, timeout=20) as answer:
             return json.load(answer)
 
     def _is_ready(self) -> bool:
@@ -133,27 +141,41 @@ class RayHead:
             return False
         return True
 
-    def run(self, *command: str) -> str:
-        """Run a Python command as a container of this node would.
+    @property
+    def client_env(self) -> dict[str, str]:
+        """The variables of the environment that lead Ray's programs to this head."""
+        names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+        return {"RAY_ADDRESS": f"127.0.0.1:{self.port}", **{name: self._client_env[name] for name in names}}
 
-        Returns:
-            What it has printed.
-        """
-        env = {**self._env, "RAY_ADDRESS": f"127.0.0.1:{self.port}"}
+    def run(self, *command: str) -> None:
+        """Run a Python command as a container of this node would."""
         result = subprocess.run(
-            [sys.executable, *command], env=env, capture_output=True, text=True, check=False, timeout=100
+            [sys.executable, *command],
+            env={**self._env, **self.client_env},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
         )
         assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
 
-    def add_node(self, num_cpus: int) -> None:
-        """Start another node on this machine; `nodes` then names it."""
+    def add_node(self, num_cpus: int) -> str:
+        """Start another node on this machine; one is enough.
+
+        Returns:
+            Its id.
+        """
         command = [*_ray(), "start", f"--address=127.0.0.1:{self.port}", f"--num-cpus={num_cpus}"]
         command += ["--disable-usage-stats", "--object-store-memory=100000000"]
         command += ["--min-worker-port=30000", "--max-worker-port=31999"]
         subprocess.run(command, env=self._env, check=True, capture_output=True, timeout=60)
-        nodes = "[node['NodeID'] for node in ray.nodes() if 'node:__internal_head__' not in node['Resources']]"
-        self.nodes = json.loads(self.run("-c", f"import json, ray; ray.init(); print(json.dumps({nodes}))"))
+        wait_until(self._other_nodes, f"another node, see {self._log}")
+        (node,) = self._other_nodes()
+        return node
+
+    def _other_nodes(self) -> list[str]:
+        nodes = self._answer("api/v0/nodes")["data"]["result"]["result"]
+        return [node["node_id"] for node in nodes if not node["is_head_node"]]
 
     def close(self) -> None:
         """Kill all processes of the head, of its jobs and of their workers, at once."""

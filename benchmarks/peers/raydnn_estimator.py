@@ -1,14 +1,13 @@
-"""Times raydnn on a workload; see `benchmarks/speed.py`."""
+"""Times raydnn on a workload, from its Parquet file; see `benchmarks/speed.py`."""
 
 import argparse
 import json
-import resource
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 
 import raydnn
@@ -46,21 +45,40 @@ class Clock(SessionRunHook):
         self.times.append(time.perf_counter())
 
 
+def peak_megabytes() -> float:
+    """The most memory that this process has held, in MB."""
+    # getrusage would begin with what the process that started this one held.
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024 / 1e6
+
+
 def main() -> None:
-    """Train, evaluate and predict, and print the figures as JSON."""
+    """Train, or evaluate and predict, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workload", type=Path)
     parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--warm-up", type=int, default=10)
+    parser.add_argument("--steps", type=int, required=True, help="batches in all")
+    parser.add_argument("--warm-up", type=int, default=10, help="batches that do not count")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compute-dtype", default="float32")
-    parser.add_argument("--infer", action="store_true", help="evaluate and predict too")
+    parser.add_argument("--infer", action="store_true", help="evaluate and predict, after one step of training")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     workload = json.loads(arguments.workload.read_text())
-    figures: dict[str, float] = {}
-    options = {} if arguments.compute_dtype == "float32" else {"compute_dtype": arguments.compute_dtype}
+
+    def rows() -> Any:
+        return raydnn.inputs.from_parquet(
+            workload["path"],
+            label=workload["label"],
+            batch_size=arguments.batch,
+            num_epochs=None,
+            drop_remainder=True,
+        )
+
+    def rate(times: list[float]) -> float:
+        seconds = times[-1] - times[arguments.warm_up - 1]
+        return float((arguments.steps - arguments.warm_up) * arguments.batch / seconds)
+
     with tempfile.TemporaryDirectory() as folder:
         config = raydnn.RunConfig(
             folder,
@@ -68,30 +86,21 @@ def main() -> None:
             save_checkpoints_steps=0,
             save_summary_steps=0,
             log_step_count_steps=None,
-            **options,
+            compute_dtype=arguments.compute_dtype,
         )
         classifier = raydnn.DNNClassifier(workload["hidden"], feature_columns(workload), config=config)
-
-        def rows(num_epochs: int | None, batch_size: int) -> Any:
-            return raydnn.inputs.from_parquet(
-                workload["path"], label=workload["label"], batch_size=batch_size, num_epochs=num_epochs
-            )
-
         clock, start = Clock(), time.perf_counter()
-        classifier.train(lambda: rows(None, arguments.batch), steps=arguments.steps, hooks=[clock])
-        figures["first_step_s"] = clock.times[0] - start
-        seconds = clock.times[-1] - clock.times[arguments.warm_up - 1]
-        figures["train"] = (arguments.steps - arguments.warm_up) * arguments.batch / seconds
+        classifier.train(rows, steps=1 if arguments.infer else arguments.steps, hooks=[clock])
+        figures = {"first_step_s": clock.times[0] - start}
         if arguments.infer:
-            count = pq.read_metadata(workload["path"]).num_rows
-            start = time.perf_counter()
-            classifier.evaluate(lambda: rows(1, 4096))
-            figures["evaluate"] = count / (time.perf_counter() - start)
-            start = time.perf_counter()
-            for _ in classifier.predict(lambda: rows(1, 4096), yield_single_examples=False):
-                pass
-            figures["predict"] = count / (time.perf_counter() - start)
-    figures["peak_rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            clock = Clock()
+            classifier.evaluate(rows, steps=arguments.steps, hooks=[clock])
+            predicted = classifier.predict(rows, yield_single_examples=False)
+            figures["evaluate"] = rate(clock.times)
+            figures["predict"] = rate([time.perf_counter() for _ in islice(predicted, arguments.steps)])
+        else:
+            figures["train"] = rate(clock.times)
+    figures["peak_mb"] = peak_megabytes()
     print(json.dumps(figures))
 
 

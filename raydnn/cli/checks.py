@@ -10,10 +10,10 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 import raydnn
 from raydnn import storage
+from raydnn.tracking.server import check_reached, server_address
 
 if TYPE_CHECKING:
     from raydnn.config import Run
@@ -192,20 +192,16 @@ def check_tracking(run: "Run") -> Iterator[Check]:
     if tracking is None:
         return
     uri = getattr(tracking, "tracking_uri", None) or ""
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = server_address(uri)
+    if address is not None:
+        host, port = address
         try:
-            socket.create_connection((parts.hostname or "", port), CONNECT_SECS).close()
+            check_reached(uri)
         except OSError as error:
-            yield Check(
-                "MLflow",
-                "failed",
-                f"nobody answers at {parts.hostname}:{port}: {error}; training would go on without it",
-                f"start it there: mlflow server --port {port}",
-            )
+            way_out = f"start it there: mlflow server --port {port}"
+            yield Check("MLflow", "failed", f"{error}; training would go on without it", way_out)
             return
-        yield Check("MLflow", "ok", f"somebody listens at {parts.hostname}:{port}")
+        yield Check("MLflow", "ok", f"somebody listens at {host}:{port}")
         return
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -41,7 +41,7 @@ def render(
     Example: raydnn k8s render run.yaml --overlay prod --image registry.example.com/raydnn:1 > run-on-kuberay.yaml
     """
     with output_of("k8s render", False, debug, log_format):
-        sys.stdout.write(_rendered(file, overrides, overlay, component, image, namespace, name))
+        sys.stdout.write(_rendered(file, overrides, name, overlay, component, image, namespace))
 
 
 @k8s.command()
@@ -62,18 +62,25 @@ def submit(
     Example: raydnn k8s submit run.yaml --overlay dev --set run.num_workers=8
     """
     with output_of("k8s submit", as_json, debug, log_format) as output:
-        text = _rendered(file, overrides, overlay, component, image, namespace, name)
+        text = _rendered(file, overrides, name, overlay, component, image, namespace)
         told = import_module("raydnn.k8s.kubectl").apply(text)
         output.add(applied=told.splitlines())
         output.show(told)
 
 
-def _rendered(file: str, overrides: list[str] | None, *place: Any) -> str:
+def _rendered(
+    file: str,
+    overrides: list[str] | None,
+    name: str | None,
+    overlay: str | None,
+    components: list[str] | None,
+    image: str | None,
+    namespace: str | None,
+) -> str:
     # By name: these load torch.
     manifests = import_module("raydnn.k8s.manifests")
-    overlay, component, image, namespace, name = place
-    where = manifests.Place(overlay=overlay, components=component or (), image=image, namespace=namespace)
-    return str(manifests.to_yaml(manifests.render(_job(file, overrides, name), where)))
+    place = manifests.Place(overlay=overlay, components=components or (), image=image, namespace=namespace)
+    return str(manifests.to_yaml(manifests.render(_job(file, overrides, name), place)))
 
 
 def _job(file: str, overrides: list[str] | None, name: str | None) -> Any:

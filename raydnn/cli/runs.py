@@ -35,17 +35,11 @@ def load_run(path: str, overrides: Sequence[str] | None, **settings: Any) -> "Ru
         raise ConfigError(str(error)) from error
 
 
-def save_run(run: "Run", model_dir: str) -> None:
-    """Write a run into its model_dir, for those who look at the model later."""
-    storage.check_writable(model_dir)
-    storage.write_bytes(storage.join(model_dir, RUN_FILE), run.to_yaml().encode())
-
-
 def run_file_of(place: str) -> tuple[str, dict[str, str]]:
     """The run file that a path means.
 
     Args:
-        place: a run file, or a model_dir that `save_run` has written into.
+        place: a run file, or a model_dir that `raydnn train` has written it into.
 
     Returns:
         Its path, and the settings that lead back to that model_dir, wherever it was when it was trained.

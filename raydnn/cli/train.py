@@ -32,10 +32,11 @@ def train(
         is_watched = log_format is LogFormat.TEXT and sys.stderr.isatty()
         run = runs.load_run(run_file, overrides, progress=is_watched)
         estimator = run.estimator()
+        # For those who look at the model later, from wherever.
+        estimator.keep_with_model(runs.RUN_FILE, run.to_yaml(has_absolute_paths=True).encode())
         start, ledger = time.monotonic(), raydnn.train.read_ledger(estimator.model_dir)
         with raydnn.train.stop_on_signals() as stop:
             try:
-                runs.save_run(run, estimator.model_dir)
                 metrics = _train(run, estimator)
             finally:
                 _tell_places(output, run, estimator)

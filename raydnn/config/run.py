@@ -18,6 +18,7 @@ from raydnn.config.data import Data, Files
 from raydnn.config.document import Place
 from raydnn.config.features import Feature, SharedEmbedding
 from raydnn.config.model import Model
+from raydnn.config.paths import absolute_paths
 from raydnn.config.rows import RowsInput, rows_input
 from raydnn.config.section import Section, Text, refusals
 from raydnn.config.settings import Evaluation, ExporterSettings, RunSettings
@@ -111,7 +112,7 @@ class Run(Section):
             throttle_secs=evaluation.throttle_secs,
         )
 
-    def to_yaml(self, variables: Mapping[str, str] | None = None) -> str:
+    def to_yaml(self, variables: Mapping[str, str] | None = None, *, has_absolute_paths: bool = False) -> str:
         """The run as YAML, which loads as an equal run.
 
         What environment variables gave is written as `${NAME}`, never as its value.
@@ -119,10 +120,15 @@ class Run(Section):
         Args:
             variables: key such as 'run.model_dir' -> name of the environment variable that gives its value where the
                 YAML is read.
+            has_absolute_paths: whether paths that are relative to the current directory are written as absolute ones,
+                so that the YAML may be read in any other.
         """
         values = self.model_dump(mode="json", exclude_unset=True)
-        given = {tuple(key.split(".")): f"${{{name}}}" for key, name in (variables or {}).items()}
-        for place, text in (self._variables | given).items():
+        texts = dict(self._variables)
+        if has_absolute_paths:
+            texts.update(absolute_paths(self, self._variables))
+        texts |= {tuple(key.split(".")): f"${{{name}}}" for key, name in (variables or {}).items()}
+        for place, text in texts.items():
             _set(values, place, text)
         return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 

@@ -90,6 +90,7 @@ class Estimator:
         self._params = copy.deepcopy(dict(params or {}))
         self._model_fn = model_fn
         self._seed = secrets.randbits(31) if config.tf_random_seed is None else config.tf_random_seed
+        self._kept: dict[str, bytes] = {}
 
     @property
     def model_dir(self) -> str:
@@ -116,6 +117,15 @@ class Estimator:
             return call_model_fn(self._model_fn, declared, features, labels, mode, self._params, config)
 
         return bound
+
+    def keep_with_model(self, name: str, content: bytes) -> None:
+        """Have `train` write a file into model_dir when it begins, and not when another driver trains there.
+
+        Args:
+            name: of the file.
+            content: of the file.
+        """
+        self._kept[name] = content
 
     def train(
         self,
@@ -184,6 +194,8 @@ class Estimator:
             return self
         storage.check_writable(self.model_dir)
         with training_lock(self.model_dir):
+            for name, content in self._kept.items():
+                storage.write_bytes(storage.join(self.model_dir, name), content)
             # Again: whoever had the lock until now may have saved more.
             start = self._newest(report=False, opened=start)
             call, source = self._call(steps, max_steps, input_fn, start)

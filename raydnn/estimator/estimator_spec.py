@@ -67,7 +67,9 @@ class EstimatorSpec:
         if self.scaffold is not None and not isinstance(self.scaffold, Scaffold):
             raise TypeError(f"scaffold must be a Scaffold; got {self.scaffold!r}")
         for name in ("training_chief_hooks", "training_hooks", "evaluation_hooks", "prediction_hooks"):
-            object.__setattr__(self, name, check_hooks(getattr(self, name), name))
+            hooks = getattr(self, name)
+            if hooks != ():
+                object.__setattr__(self, name, check_hooks(hooks, name))
 
     def _replace(self, **changes: Any) -> "EstimatorSpec":
         """A copy with other parts.

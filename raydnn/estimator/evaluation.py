@@ -104,7 +104,7 @@ def restored_model(
     Returns:
         The model.
     """
-    model.build(empty)
+    model.build(empty, values_are_drawn=checkpoint is None)
     if checkpoint is not None:
         model.restore(checkpoint)
     elif warm_start_from is not None:

@@ -96,7 +96,7 @@ def _evaluate_elsewhere(
         raise CannotBeDealtError("the data set has no end; give steps or num_epochs")
     if batches < 2:
         raise CannotBeDealtError(f"there is nothing to deal out, as the number of batches is {batches}")
-    built = job.model().build(empty_batch(job.source, reader))
+    built = job.model().build(empty_batch(job.source, reader), values_are_drawn=False)
     if built.evaluation_hooks:
         raise CannotBeDealtError("hooks of the model function are called around each batch in turn")
     # By name: this package knows no Ray.

@@ -18,6 +18,7 @@ from raydnn.estimator.model_fn import ModelFn, call_model_fn, declared_arguments
 from raydnn.feature_column.encoder import WEIGHT
 from raydnn.inputs.batch import Batch
 from raydnn.model.batch import EncodedBatch
+from raydnn.model.initializers import values_follow
 from raydnn.model.variable import Variable
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.checkpoint import VariableReader
@@ -83,15 +84,19 @@ class Model:
         """The number of updates so far."""
         return self._context.global_step
 
-    def build(self, empty: Batch) -> EstimatorSpec:
+    def build(self, empty: Batch, values_are_drawn: bool = True) -> EstimatorSpec:
         """Make the variables, by calling the model function with a batch without rows.
+
+        Args:
+            empty: that batch.
+            values_are_drawn: False where all variables get values from elsewhere before they are read.
 
         Returns:
             What it returned, for its hooks.
         """
         self._context.is_building = True
         try:
-            with torch.no_grad():
+            with torch.no_grad(), nullcontext() if values_are_drawn else values_follow():
                 spec = self._call(empty)
                 self._context.forget_building()
         finally:

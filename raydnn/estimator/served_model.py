@@ -60,7 +60,7 @@ class ServedModel:
             )
         self._no_rows = self._without_rows(features)
         self._model = Model(model_fn, params, config, mode, seed=0)
-        self._model.build(self._no_rows)
+        self._model.build(self._no_rows, values_are_drawn=False)
         try:
             self._model.restore(reader)
         except errors.NotFoundError as error:

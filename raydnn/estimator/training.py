@@ -127,7 +127,7 @@ class TrainJob:
             stream = open_stream(source, reader, engine, is_own_shard, cursor, not is_own_shard, watch)
             stack.callback(stream.close)
             model = Model(self.model_fn, self.params, config, ModeKeys.TRAIN, self.call.seed, replicas, device, times)
-            spec = model.build(stream.empty)
+            spec = model.build(stream.empty, values_are_drawn=restored is None)
             if restored is not None:
                 model.restore(restored)
                 logger.info("Restored %s", restored.path)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raydnn.feature_column.columns import CategoricalColumn, Ids, check_key
+from raydnn.feature_column.columns import CategoricalColumn, Ids, check_key, check_whole
 from raydnn.feature_column.dtypes import dtype_name, is_integer
 from raydnn.feature_column.fingerprint import to_hash_bucket
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature
@@ -101,7 +101,9 @@ def categorical_column_with_hash_bucket(
     check_key(key)
     if hash_bucket_size is None or hash_bucket_size < 1:
         raise ValueError(f"column '{key}': hash_bucket_size must be 1 or more; got {hash_bucket_size}")
-    return HashedCategoricalColumn(key, int(hash_bucket_size), check_categorical_dtype(dtype, key))
+    return HashedCategoricalColumn(
+        key, check_whole(hash_bucket_size, f"column '{key}': hash_bucket_size"), check_categorical_dtype(dtype, key)
+    )
 
 
 def categorical_column_with_identity(
@@ -123,7 +125,9 @@ def categorical_column_with_identity(
         raise ValueError(f"column '{key}': num_buckets must be 1 or more; got {num_buckets}")
     if default_value is not None and not 0 <= default_value < num_buckets:
         raise ValueError(f"column '{key}': default_value must be in [0, {num_buckets}); got {default_value}")
-    return IdentityCategoricalColumn(key, int(num_buckets), default_value)
+    size = check_whole(num_buckets, f"column '{key}': num_buckets")
+    default = None if default_value is None else check_whole(default_value, f"column '{key}': default_value")
+    return IdentityCategoricalColumn(key, size, default)
 
 
 def check_categorical_dtype(dtype: Any, key: str) -> str:

@@ -8,7 +8,8 @@ categorical column wrapped by an indicator or an embedding.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from operator import index
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +127,22 @@ def check_key(key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"key must be a str, the name of a feature; got {key!r}")
     return key
+
+
+def check_whole(value: Any, what: str) -> int:
+    """A count or an id, which must be a whole number: TensorFlow refuses 2.0 as well.
+
+    Args:
+        value: an integer of Python or NumPy.
+        what: for the message, such as "column 'age': num_buckets".
+
+    Raises:
+        TypeError: it is not.
+    """
+    try:
+        return index(value)
+    except TypeError as error:
+        raise TypeError(f"{what} must be a whole number; got {value!r}") from error
 
 
 def check_categorical(column: object, wrapper: str) -> CategoricalColumn:

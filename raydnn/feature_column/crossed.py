@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raydnn.feature_column.categorical import HashedCategoricalColumn
-from raydnn.feature_column.columns import CategoricalColumn, Ids
+from raydnn.feature_column.columns import CategoricalColumn, Ids, check_whole
 from raydnn.feature_column.fingerprint import fingerprint64_arrow, fingerprint_cat64
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature, merge_specs
 from raydnn.feature_column.raw_features import RawFeatures
@@ -116,7 +116,8 @@ def crossed_column(
             raise ValueError(f"column '{key.name}' is weighted, and a cross has no weights")
         if not isinstance(key, str | CategoricalColumn):
             raise ValueError(f"keys must be feature names or categorical columns; got {key!r}")
-    return CrossedColumn(tuple(keys), int(hash_bucket_size), None if hash_key is None else int(hash_key))
+    size = check_whole(hash_bucket_size, "hash_bucket_size")
+    return CrossedColumn(tuple(keys), size, None if hash_key is None else check_whole(hash_key, "hash_key"))
 
 
 def _leaf_hashes(leaf: str | CategoricalColumn, features: RawFeatures, name: str) -> _Leaf:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Literal, get_args
 
-from raydnn.feature_column.columns import CategoricalColumn, CategoricalWrapper, check_categorical
+from raydnn.feature_column.columns import CategoricalColumn, CategoricalWrapper, check_categorical, check_whole
 from raydnn.feature_column.weighted import WeightedCategoricalColumn
 
 Combiner = Literal["mean", "sqrtn", "sum"]
@@ -271,6 +271,7 @@ def _check_arguments(
 ) -> None:
     if dimension is None or dimension < 1:
         raise ValueError(f"dimension must be 1 or more; got {dimension}")
+    check_whole(dimension, "dimension")
     if combiner not in get_args(Combiner):
         raise ValueError(f"combiner must be one of {', '.join(get_args(Combiner))}; got {combiner!r}")
     if initializer is not None and not callable(initializer):

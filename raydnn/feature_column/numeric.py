@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raydnn import errors
 from raydnn.feature_column.columns import ValueColumn, check_key
 from raydnn.feature_column.dtypes import dtype_name, is_floating, is_integer
 from raydnn.feature_column.parse_spec import FeatureSpec, FixedLenFeature
@@ -77,7 +78,7 @@ class NumericColumn(ValueColumn):
             widths = np.diff(flat.offsets)
         if (widths != self.width).any():
             row = int(np.argmax(widths != self.width))
-            raise ValueError(
+            raise errors.InvalidArgumentError(
                 f"column '{self.name}' is declared with shape {self.shape} ({self.width} values a row) but "
                 f"row {row} of its feature has {widths[row]}; declare shape=({widths[row]},), or mend the data"
             )

@@ -20,7 +20,7 @@ from raydnn.feature_column.categorical import (
     read_values,
     to_ids,
 )
-from raydnn.feature_column.columns import Ids, check_key
+from raydnn.feature_column.columns import Ids, check_key, check_whole
 from raydnn.feature_column.fingerprint import to_hash_bucket
 from raydnn.feature_column.parse_spec import FeatureSpec, VarLenFeature
 from raydnn.feature_column.raw_features import RawFeatures
@@ -117,6 +117,7 @@ def categorical_column_with_vocabulary_list(
     Raises:
         ValueError: a bad key, an empty vocabulary, duplicates, values that are neither all strings nor all
             integers, a dtype of the other kind, or both default_value and num_oov_buckets.
+        TypeError: default_value or num_oov_buckets is no whole number.
     """
     check_key(key)
     if vocabulary_list is None or len(vocabulary_list) < 1:
@@ -134,8 +135,9 @@ def categorical_column_with_vocabulary_list(
     checked_dtype = default_dtype if dtype is None else check_categorical_dtype(dtype, key)
     if (checked_dtype == "string") != (kind == "string"):
         raise ValueError(f"column '{key}': dtype {checked_dtype} and a vocabulary of {kind}s do not go together")
-    _check_oov(key, default_value, num_oov_buckets, no_default=-1)
-    return VocabularyListCategoricalColumn(key, tuple(words), checked_dtype, int(default_value), int(num_oov_buckets))
+    default = check_whole(default_value, f"column '{key}': default_value")
+    oov_buckets = _check_oov(key, default_value, num_oov_buckets, no_default=-1)
+    return VocabularyListCategoricalColumn(key, tuple(words), checked_dtype, default, oov_buckets)
 
 
 def categorical_column_with_vocabulary_file(
@@ -162,23 +164,23 @@ def categorical_column_with_vocabulary_file(
     Raises:
         ValueError: a bad key, no file name, a missing file, a size below 1, a bad dtype, or both default_value and
             num_oov_buckets.
+        TypeError: vocabulary_size, default_value or num_oov_buckets is no whole number.
     """
     check_key(key)
     if not vocabulary_file:
         raise ValueError(f"column '{key}': vocabulary_file must be given")
     path = fspath(vocabulary_file)
     checked_dtype = check_categorical_dtype(dtype, key)
-    _check_oov(key, default_value, num_oov_buckets, no_default=None)
+    oov_buckets = _check_oov(key, default_value, num_oov_buckets, no_default=None)
     if vocabulary_size is None:
         if not storage.exists(path):
             raise ValueError(f"column '{key}': vocabulary_file {path} does not exist")
         vocabulary_size = len(read_lines(path))
+    vocabulary_size = check_whole(vocabulary_size, f"column '{key}': vocabulary_size")
     if vocabulary_size < 1:
         raise ValueError(f"column '{key}': vocabulary_size must be 1 or more; got {vocabulary_size}")
-    default = -1 if default_value is None else int(default_value)
-    return VocabularyFileCategoricalColumn(
-        key, path, int(vocabulary_size), int(num_oov_buckets), default, checked_dtype
-    )
+    default = -1 if default_value is None else check_whole(default_value, f"column '{key}': default_value")
+    return VocabularyFileCategoricalColumn(key, path, vocabulary_size, oov_buckets, default, checked_dtype)
 
 
 def look_up(values: pa.Array, words: pa.Array, default_value: int, num_oov_buckets: int) -> NDArray[np.int64]:
@@ -209,13 +211,16 @@ def look_up(values: pa.Array, words: pa.Array, default_value: int, num_oov_bucke
     return ids
 
 
-def _check_oov(key: str, default_value: int | None, num_oov_buckets: int, no_default: int | None) -> None:
-    if num_oov_buckets < 0:
+def _check_oov(key: str, default_value: int | None, num_oov_buckets: int, no_default: int | None) -> int:
+    """The number of oov buckets."""
+    oov_buckets = check_whole(num_oov_buckets, f"column '{key}': num_oov_buckets")
+    if oov_buckets < 0:
         raise ValueError(f"column '{key}': num_oov_buckets must be 0 or more; got {num_oov_buckets}")
     if num_oov_buckets and default_value != no_default:
         raise ValueError(
             f"column '{key}': give default_value ({default_value}) or num_oov_buckets ({num_oov_buckets}), not both"
         )
+    return oov_buckets
 
 
 def read_lines(path: str) -> list[str]:

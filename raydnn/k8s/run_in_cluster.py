@@ -1,11 +1,11 @@
 """A run as it goes in a cluster: paths on the shared storage, workers, and an address of MLflow."""
 
-from collections.abc import Iterator
 from posixpath import normpath
 from typing import Any
 
 from raydnn import config
 from raydnn.config import Run
+from raydnn.config.paths import given_paths
 from raydnn.errors import ConfigError
 from raydnn.k8s.job import MOUNT, Job
 from raydnn.k8s.sizing import size_cluster
@@ -27,7 +27,7 @@ def job_of_run(run: Run, name: str) -> Job:
         ConfigError: a path of this machine that the cluster does not have, or a resource that pods do not have.
     """
     run, text = in_cluster(run, name)
-    is_stored = any(_is_below_mount(path) for _, paths in _paths(run) for path in _listed(paths))
+    is_stored = any(_is_below_mount(path) for _, paths in given_paths(run) for path in _listed(paths))
     return Job(name=name, kind="train", files={"run.yaml": text}, size=size_cluster(run), is_stored=is_stored)
 
 
@@ -48,7 +48,8 @@ def in_cluster(run: Run, name: str) -> tuple[Run, str]:
     Raises:
         ConfigError: a path of this machine that the cluster does not have.
     """
-    changes: dict[str, Any] = {key: path for key, given in _paths(run) if (path := shared(key, given)) != given}
+    paths = [(".".join(map(str, place)), given) for place, given in given_paths(run)]
+    changes: dict[str, Any] = {key: path for key, given in paths if (path := shared(key, given)) != given}
     changes |= {} if run.run_config().model_dir else {"run.model_dir": f"{MOUNT}/runs/{name}/model"}
     settings = run.run_config()
     if settings.num_workers is None:
@@ -68,28 +69,6 @@ def in_cluster(run: Run, name: str) -> tuple[Run, str]:
 def _tracking(run: Run) -> dict[str, str]:
     tracking = run.model_dump(mode="json", exclude_unset=True)["run"]["tracking"]
     return {} if isinstance(tracking, str) else tracking
-
-
-def _paths(run: Run) -> Iterator[tuple[str, str | list[str]]]:
-    """The key of each path that the run gives, and the path or paths."""
-    settings = run.run_config()
-    for key, value in (("run.model_dir", settings.model_dir), ("run.storage", settings.storage)):
-        if value is not None:
-            yield key, value
-    for name in ("train", "eval", "predict"):
-        files = run.data.files(name)
-        if files is not None and files.kind != "iceberg":
-            is_short = isinstance(getattr(run.data, name), str | list)
-            yield f"data.{name}{'' if is_short else '.path'}", files.path
-    start = run.model.warm_start_from
-    if isinstance(start, str):
-        yield "model.warm_start_from", start
-    elif start is not None:
-        yield "model.warm_start_from.ckpt_to_initialize_from", start.given()["ckpt_to_initialize_from"]
-    for name, feature in run.features.items():
-        vocabulary = getattr(feature, "vocabulary", None)
-        if isinstance(vocabulary, str):
-            yield f"features.{name}.vocabulary", vocabulary
 
 
 def _listed(paths: str | list[str]) -> list[str]:

@@ -5,7 +5,9 @@ generator of its own for each variable, so that initial values depend on the see
 not on the order or the place in which variables are made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import erf, prod, sqrt
 from typing import Any, Protocol, runtime_checkable
@@ -132,16 +134,31 @@ _ROW_BY_ROW = (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNorm
 """Initializers whose values do not depend on the shape."""
 
 
+_VALUES_FOLLOW = ContextVar("values_follow", default=False)
+
+
+@contextmanager
+def values_follow() -> Iterator[None]:
+    """In this block variables are made whose values come from elsewhere: drawing them can take longer than all else."""
+    token = _VALUES_FOLLOW.set(True)
+    try:
+        yield
+    finally:
+        _VALUES_FOLLOW.reset(token)
+
+
 def initial_rows(out: Tensor, initializer: Callable[..., Any], rows: Rows, *, seed: int, name: str) -> None:
     """The initial value of some rows of an embedding table, the same whichever replica holds them.
 
     Args:
-        out: float32 [held rows, dimension]; filled.
+        out: float32 [held rows, dimension]; filled, unless values follow.
         initializer: see `initial_value`.
         rows: which rows are held.
         seed: of the run.
         name: of the table.
     """
+    if _VALUES_FOLLOW.get():
+        return
     width = out.shape[1]
     if not isinstance(initializer, _ROW_BY_ROW) or getattr(initializer, "seed", None) is not None:
         out.copy_(initial_value(initializer, (rows.total, width), seed=seed, name=name)[rows.places])
@@ -169,6 +186,8 @@ def initial_value(initializer: Callable[..., Any], shape: Sequence[int], *, seed
     Raises:
         ValueError: the initializer gave another shape.
     """
+    if _VALUES_FOLLOW.get():
+        return torch.zeros(tuple(shape))
     if isinstance(initializer, SeededInitializer) and getattr(initializer, "seed", None) is None:
         mixed = int(fingerprint64([f"{seed}/{name}"])[0]) >> 1
         return initializer.draw(shape, torch.Generator().manual_seed(mixed))

@@ -244,7 +244,8 @@ class DNN(nn.Module):
             net = self._activation(layer.dense(net))  # type: ignore[operator]
             if self.training and self._dropout is not None:
                 net = dropout(net, self._dropout, place)
-            net = layer.normalize(net)  # type: ignore[operator]
+            if layer.normalize is not None:
+                net = layer.normalize(net)  # type: ignore[operator]
             if activations is not None:
                 activations[layer.scope] = net.detach().float()  # type: ignore[index]
         logits: Tensor = self.logits(net)
@@ -258,13 +259,13 @@ class _HiddenLayer(nn.Module):
         super().__init__()
         self.scope = scope
         self.dense = Dense(scope, inputs, units, seed)
-        self.normalize: nn.Module = nn.Identity()
+        self.normalize = None
         if batch_norm:
             self.normalize = BatchNorm(f"{scope}/batchnorm_{place}", units, all_sum, BATCH_NORM_MOMENTUM)
 
     def variables(self) -> Iterator[Variable]:
         yield from self.dense.variables()
-        if isinstance(self.normalize, BatchNorm):
+        if self.normalize is not None:
             yield from self.normalize.variables()
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from raydnn.report.charts import (
+from raydnn.report.drawing import (
     HEIGHT,
     MOST_LETTERS_IN_LEGEND,
     Axis,

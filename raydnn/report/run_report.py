@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 
 from raydnn import storage
 from raydnn.config import Run
@@ -13,10 +13,10 @@ from raydnn.config.profiling import profile_input
 from raydnn.config.sampling import sample_rows
 from raydnn.errors import ConfigError, DataLossError, NotFoundError
 from raydnn.model.heads import classification_head
-from raydnn.report.artifacts import REPORT_FILE, log_page
 from raydnn.report.history import read_history
 from raydnn.report.importance import column_groups, importances
 from raydnn.report.material import Material
+from raydnn.report.output import place_of, write_page
 from raydnn.report.page import Page, Section
 from raydnn.report.scored import Scorer
 from raydnn.report.sections import course, data, features, overview, quality
@@ -107,12 +107,7 @@ def write_report(
     if max_rows < 1:
         raise ValueError(f"max_rows must be positive; got {max_rows}")
     model_dir = config.model_dir
-    place = storage.join(model_dir, REPORT_FILE) if out is None else fspath(out)
-    system, inner = storage.filesystem(place)
-    if system.isdir(inner):
-        raise IsADirectoryError(
-            f"{place} is a folder; give the file to write, such as {storage.join(place, REPORT_FILE)}"
-        )
+    place = place_of(model_dir, out)
     material = _gather(run, model_dir, _reader(model_dir, checkpoint, config.recover), slices, max_rows)
     reader = material.checkpoint
     logger.info("Drawing the report")
@@ -120,11 +115,9 @@ def write_report(
     name = "/".join(model_dir.rstrip("/").split("/")[-2:])
     subtitle = f"{model_dir} · global step {reader.global_step:,} · saved {moment(reader.manifest.saved_at)}"
     page = Page(f"Report of {name}", subtitle, sections)
-    html = page.to_html().encode()
-    storage.write_bytes(place, html)
     return ReportPlaces(
         report=place,
-        mlflow_run=log_page(model_dir, page, html),
+        mlflow_run=write_page(page, place, model_dir),
         checkpoint=reader.path,
         rows=material.scored.rows,
         scored=material.source,

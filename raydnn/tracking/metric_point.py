@@ -1,8 +1,10 @@
-"""One value of a metric, as it waits to be stored."""
+"""Values of metrics, as they wait to be stored."""
 
-from typing import NamedTuple
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-__all__ = ["MetricPoint"]
+__all__ = ["MetricPoint", "metric_points"]
 
 
 class MetricPoint(NamedTuple):
@@ -12,3 +14,9 @@ class MetricPoint(NamedTuple):
     value: float
     step: int
     timestamp_ms: int
+
+
+def metric_points(metrics: Mapping[str, Any], step: int) -> list[MetricPoint]:
+    """Metrics by name, all of one step and of now."""
+    now_ms = time.time_ns() // 1_000_000
+    return [MetricPoint(key, float(value), int(step), now_ms) for key, value in metrics.items()]

@@ -1,17 +1,14 @@
 """Files that are added to the MLflow run of a model_dir, whatever has become of the run meanwhile."""
 
 import logging
-import socket
-from urllib.parse import urlsplit
 
 from raydnn import storage
 from raydnn.tracking.mlflow_store import MlflowStore
 from raydnn.tracking.run_record import read_record
+from raydnn.tracking.server import check_reached
 from raydnn.tracking.settings import MLflowSettings
 
-__all__ = ["check_reached", "log_artifacts"]
-
-CONNECT_SECS = 5.0
+__all__ = ["log_artifacts"]
 
 _logger = logging.getLogger(__name__)
 
@@ -39,18 +36,3 @@ def log_artifacts(model_dir: str, folder: str, name: str) -> bool:
         _logger.warning("%s is not logged with MLflow run %s: %s", name, record.run_id, " ".join(str(error).split()))
         return False
     return True
-
-
-def check_reached(uri: str) -> None:
-    """Ask whether a server listens: MLflow's client would try for minutes.
-
-    Raises:
-        OSError: nobody does.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            socket.create_connection((parts.hostname or "", port), CONNECT_SECS).close()
-        except OSError as error:
-            raise OSError(f"nobody answers at {parts.hostname}:{port}: {error}") from error

@@ -1,13 +1,12 @@
 """The MLflow run of a model_dir, fed from a training loop without making it wait."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from raydnn import storage
 from raydnn.tracking.background import BackgroundWorker
-from raydnn.tracking.metric_point import MetricPoint
+from raydnn.tracking.metric_point import MetricPoint, metric_points
 from raydnn.tracking.run_record import RunStatus, read_record
 from raydnn.tracking.settings import MLflowSettings
 
@@ -66,13 +65,11 @@ class MlflowRun:
 
     def log_metric(self, key: str, value: float, step: int) -> None:
         """Buffers one value (NaN allowed); characters that MLflow refuses in a name become `_`."""
-        now_ms = time.time_ns() // 1_000_000
-        self._points.append(MetricPoint(key, float(value), int(step), now_ms))
+        self.log_metrics({key: value}, step)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Buffers one value of each metric."""
-        for key, value in metrics.items():
-            self.log_metric(key, value, step)
+        self._points += metric_points(metrics, step)
 
     def flush(self, *, wait: bool = False) -> None:
         """Hands the buffered values to the background thread.

@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from raydnn.tune import text as text
+from raydnn.tune.loader import load, loads
 from raydnn.tune.result import SweepResult, TrialResult, Watch
 from raydnn.tune.settings import SweepSettings
-from raydnn.tune.sweep import Sweep, load, loads
+from raydnn.tune.sweep import Sweep
 
 if TYPE_CHECKING:
     from raydnn.tune.report import SweepReportPlaces, write_sweep_report

@@ -12,9 +12,10 @@ from typing import Any
 
 from raydnn import storage
 from raydnn.errors import ConfigError
+from raydnn.tune.loader import declared_sweep
 from raydnn.tune.result import Status, SweepResult, TrialResult
 from raydnn.tune.space import Configuration
-from raydnn.tune.sweep import Sweep, declared_sweep
+from raydnn.tune.sweep import Sweep
 
 TRIALS_FILE = "trials.jsonl"
 SWEEP_FILE = "sweep.json"

@@ -1,21 +1,23 @@
 """The report of a sweep: made of its folder alone, of one that runs or was resumed as of one that has ended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 
 from raydnn import storage
 from raydnn.errors import ConfigError
-from raydnn.report.artifacts import log_page
+from raydnn.report.output import place_of, write_page
 from raydnn.report.page import Page, Section
 from raydnn.report.text import moment
 from raydnn.tune import report_sections as sections
 from raydnn.tune.record import SWEEP_FILE, SweepRecord
 from raydnn.tune.report_material import SweepMaterial
 from raydnn.tune.result import STATUSES
+from raydnn.tune.winner import read_winner
 
 SECTIONS: tuple[Callable[[SweepMaterial], Section | None], ...] = (
     sections.summary,
+    sections.winner,
     sections.front,
     sections.trials,
     sections.coordinates,
@@ -66,19 +68,14 @@ def write_sweep_report(folder: str | PathLike[str], out: str | PathLike[str] | N
         record = SweepRecord.read(folder)
     except FileNotFoundError as error:
         raise ConfigError(f"{folder} holds no {SWEEP_FILE}, which raydnn tune writes; give a sweep's folder") from error
-    material = SweepMaterial(record.sweep, record.result, record.updated)
-    place = material.result.report if out is None else fspath(out)
-    system, inner = storage.filesystem(place)
-    if system.isdir(inner):
-        example = storage.join(place, "report.html")
-        raise IsADirectoryError(f"{place} is a folder; give the file to write, such as {example}")
+    result = replace(record.result, winner=read_winner(folder))
+    material = SweepMaterial(record.sweep, result, record.updated)
+    place = place_of(folder, out)
     page = sweep_page(material)
-    html = page.to_html().encode()
-    storage.write_bytes(place, html)
     best = material.result.best
     return SweepReportPlaces(
         report=place,
-        mlflow_run=log_page(folder, page, html),
+        mlflow_run=write_page(page, place, folder),
         trials=len(material.result.trials),
         best=None if best is None else best.number,
         sections=tuple(section.id for section in page.sections),

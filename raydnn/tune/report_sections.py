@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from raydnn.report.charts import Axis, Series, bar_chart, line_chart
+from raydnn.report.charts import Series, bar_chart, line_chart
+from raydnn.report.drawing import Axis
 from raydnn.report.page import Cell, Chart, Code, Fact, Facts, Note, Part, Section, Table
 from raydnn.report.ranked_charts import ParallelAxis, curves_chart, parallel_chart
 from raydnn.report.text import NOTHING, number, percent, slug
@@ -59,6 +60,31 @@ def summary(material: SweepMaterial) -> Section:
         "will be on other data: judge it by rows that no trial was compared on."
     )
     return Section("summary", "Summary", intro, parts)
+
+
+def winner(material: SweepMaterial) -> Section | None:
+    """Where the exported model lies; None where none is exported yet."""
+    crowned, best = material.result.winner, material.result.best
+    if crowned is None:
+        return None
+    parts: list[Part] = []
+    if best is None or not crowned.is_of(best):
+        text = f"The sweep has gone on since: this is trial {crowned.number} as it stood when it was the best."
+        parts.append(Note(text, "warning"))
+    rows: list[list[Cell]] = [["Trial", f"{crowned.number}, at global step {crowned.global_step:,}"]]
+    rows += [["Export", path] for path in crowned.exports]
+    rows.append(["Checkpoint", crowned.checkpoint])
+    if crowned.logged_model is not None:
+        rows.append(["Logged model in MLflow", crowned.logged_model])
+    if crowned.registered_model is not None:
+        version = "" if crowned.registered_version is None else f", version {crowned.registered_version}"
+        rows.append(["Registered model in MLflow", f"{crowned.registered_model}{version}"])
+    if crowned.final_model_dir is not None and crowned.final_metrics is not None:
+        rows.append(["Trained at full length", crowned.final_model_dir])
+        value = crowned.final_metrics.get(material.metric)
+        rows.append([f"Its {material.metric}", None if value is None else float(value)])
+    parts.append(Table("The best trial's model", ["What", "Where"], rows))
+    return Section("winner", "Winner", "What became of the best trial: its model was exported.", parts)
 
 
 def front(material: SweepMaterial) -> Section | None:

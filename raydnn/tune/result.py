@@ -82,6 +82,7 @@ class Winner:
         default_metrics: of the last evaluation of the base run as it is; None where it was no trial.
         logged_model: URI of the model in MLflow; None where it was not logged.
         registered_model: name in MLflow's registry, where the model is the champion; None where it was not logged.
+        registered_version: of that name; None where it was not logged.
         final_metrics: of the model that was trained at full length with this configuration; None where none was.
         final_model_dir: of that model.
     """
@@ -95,8 +96,13 @@ class Winner:
     default_metrics: Mapping[str, Any] | None = None
     logged_model: str | None = None
     registered_model: str | None = None
+    registered_version: str | None = None
     final_metrics: Mapping[str, Any] | None = None
     final_model_dir: str | None = None
+
+    def is_of(self, best: TrialResult) -> bool:
+        """Whether it is the model of a trial as it stands now."""
+        return (self.number, self.global_step) == (best.number, best.global_step)
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,14 @@ def _run(
     recorder.end_the_rest()
     if tracker is not None:
         tracker.wait()
-    _write_report(sweep.folder)
-    return replace(record.result, winner=crown(sweep, record.result, tracker))
+    if sweep.settings.then_train:
+        # That takes long: until it has ended the report is without it.
+        _write_report(sweep.folder)
+    try:
+        winner = crown(sweep, record.result, tracker)
+    finally:
+        _write_report(sweep.folder)
+    return replace(record.result, winner=winner)
 
 
 def _write_report(folder: str) -> None:

@@ -1,4 +1,10 @@
-"""What a sweep's YAML declares: searchers, schedulers, budget and trials, with all their arguments."""
+"""What a sweep's YAML declares: searchers, schedulers, budget and trials, with all their arguments.
+
+docs/sweep.schema.json is the JSON Schema of its keys, for editors. This writes it anew:
+
+    python -c "import json, raydnn.tune as t; print(json.dumps(t.SweepSettings.model_json_schema(), indent=2))" \\
+        > docs/sweep.schema.json
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +26,8 @@ from raydnn.config.section import (
     tag_of,
 )
 from raydnn.tracking.settings import MLflowSettings
-from raydnn.tune.space import DISTRIBUTIONS, Node, SpaceError, parse_drawn
+from raydnn.tune.space import Node, SpaceError
+from raydnn.tune.space_parser import DISTRIBUTIONS, parse_drawn
 
 _Positive = Annotated[float, Field(gt=0), BeforeValidator(as_number)]
 _Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(as_number)]
@@ -283,6 +290,11 @@ class SweepSettings(Section):
     """Name in MLflow's registry of which the best trial's model becomes the champion; null is the sweep's name."""
     then_train: Flag = False
     """Whether the best configuration is trained at full length after the sweep, as the base run says."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics by which trials are compared; one unless a list was given."""
+        return [self.metric] if isinstance(self.metric, str) else self.metric
 
     @property
     def searcher(self) -> Section:

@@ -1,19 +1,11 @@
 """Search spaces: trees of distributions over the keys of a run, and what is drawn from them.
 
-    model.hidden_units: {layers: {depth: {randint: [1, 3]}, width: {choice: [32, 64]}}}
-    model.dropout: {uniform: [0.0, 0.4]}
-    model.optimizer:
-      choice:
-        - {name: Adagrad, learning_rate: {loguniform: [0.001, 0.3]}}
-        - {name: Adam, learning_rate: {loguniform: [0.0001, 0.01]}}
-
-A mapping of one key that names a distribution is that distribution, wherever it stands; all other values are
-themselves. What stands in a choice is drawn only where that choice is taken.
+What stands in a choice is drawn only where that choice is taken.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import NormalDist
@@ -22,8 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from raydnn.config.document import Place
-from raydnn.config.messages import nearest, shown
-from raydnn.config.section import as_integer, as_number
 
 TAIL = 0.001
 """The share of a normal distribution that is never drawn, at either end."""
@@ -45,7 +35,7 @@ class Suggest(Protocol):
         """A whole number from low to high, both included; with log by its logarithm."""
 
 
-class RandomSuggest:
+class RandomSuggest(Suggest):
     """Draws by a generator of random numbers.
 
     Args:
@@ -56,11 +46,9 @@ class RandomSuggest:
         self._random = np.random.default_rng(seed)
 
     def index(self, name: str, count: int) -> int:
-        """See `Suggest`."""
         return int(self._random.integers(count))
 
     def number(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
-        """See `Suggest`."""
         if step is not None:
             return min(high, low + step * int(self._random.integers(round((high - low) / step) + 1)))
         if log:
@@ -68,11 +56,30 @@ class RandomSuggest:
         return float(self._random.uniform(low, high))
 
     def integer(self, name: str, low: int, high: int, log: bool) -> int:
-        """See `Suggest`."""
         if not log:
             return int(self._random.integers(low, high + 1))
         drawn = math.exp(self._random.uniform(math.log(low - 0.5), math.log(high + 0.5)))
         return int(_within(low, round(drawn), high))
+
+
+class EndSuggest(Suggest):
+    """Takes the lower or the upper end of each range, and a place in each list.
+
+    Args:
+        place: what is taken; even numbers take lower ends.
+    """
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+
+    def index(self, name: str, count: int) -> int:
+        return self._place // 2 % count
+
+    def number(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
+        return high if self._place % 2 else low
+
+    def integer(self, name: str, low: int, high: int, log: bool) -> int:
+        return high if self._place % 2 else low
 
 
 class SpaceError(ValueError):
@@ -293,145 +300,9 @@ class Layers(Node):
             yield from map(list, product(widths, repeat=depth))
 
 
-def parse(value: Any) -> Node:
-    """The part of a space that plain values, as a YAML file holds them, stand for.
-
-    Raises:
-        SpaceError: a distribution that cannot be.
-    """
-    if isinstance(value, Mapping):
-        return _parsed_mapping(value)
-    if isinstance(value, list | tuple):
-        items = tuple(_below(place, parse, item) for place, item in enumerate(value))
-        return Constant(list(value)) if all(isinstance(item, Constant) for item in items) else Items(items)
-    return Constant(value)
-
-
-def parse_drawn(value: Any) -> Node:
-    """As `parse`, where something must be drawn.
-
-    Raises:
-        SpaceError: also for a value as it is.
-    """
-    if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value.values())), list):
-        (name,) = value
-        if name not in DISTRIBUTIONS:
-            raise SpaceError((str(name),), f"there is no such distribution; {nearest(str(name), DISTRIBUTIONS)}")
-    node = parse(value)
-    if isinstance(node, Constant):
-        message = f"is always {shown(value)}: give a distribution ({', '.join(DISTRIBUTIONS)}), or put it under set"
-        raise SpaceError((), message)
-    return node
-
-
 def random_configuration(space: Record, seed: int, number: int) -> Configuration:
     """The configuration of a number in a random search; it depends on the seed and the number alone."""
     return space.draw("", RandomSuggest([seed, number]))
-
-
-def _parsed_mapping(value: Mapping[str, Any]) -> Node:
-    named = [key for key in value if key in DISTRIBUTIONS]
-    if len(value) == 1 and named:
-        return _below(named[0], DISTRIBUTIONS[named[0]], value[named[0]])
-    if named:
-        beside = ", ".join(sorted(map(str, set(value) - {named[0]})))
-        raise SpaceError((named[0],), f"a distribution stands alone in its mapping; beside it is {beside}")
-    members = {str(key): _below(str(key), parse, item) for key, item in value.items()}
-    return Constant(dict(value)) if all(isinstance(part, Constant) for part in members.values()) else Record(members)
-
-
-def _choice(arguments: Any) -> Node:
-    if not isinstance(arguments, list | tuple) or not arguments:
-        raise SpaceError((), f"must be a list of one or more; got {shown(arguments)}")
-    return Choice(tuple(_below(place, parse, option) for place, option in enumerate(arguments)))
-
-
-def _layers(arguments: Any) -> Node:
-    if not isinstance(arguments, Mapping) or set(arguments) != {"depth", "width"}:
-        raise SpaceError((), f"must be a mapping of depth and width; got {shown(arguments)}")
-    parts = {}
-    for key, least in (("depth", 0), ("width", 1)):
-        part = _below(key, parse, arguments[key])
-        if not _is_whole(part, least):
-            message = f"must be a whole number of {least} or more, randint, or a choice of such; got "
-            raise SpaceError((key,), message + shown(arguments[key]))
-        parts[key] = part
-    return Layers(parts["depth"], parts["width"])
-
-
-def _is_whole(part: Node, least: int) -> bool:
-    if isinstance(part, Choice):
-        return all(_is_whole(option, least) for option in part.options)
-    if isinstance(part, RandInt):
-        return part.low >= least
-    return isinstance(part, Constant) and type(part.value) is int and part.value >= least
-
-
-def _range(kind: str, log: bool = False, has_step: bool = False) -> Callable[[Any], Node]:
-    """What parses the bounds of a range of numbers, or of whole ones."""
-    names = "low, high, step" if has_step else "low, high"
-
-    def parsed(arguments: Any) -> Node:
-        numbers = _numbers(arguments, names, as_integer if kind == "int" else as_number, kind)
-        low, high = numbers[:2]
-        if not low < high:
-            raise SpaceError((), f"the low end {low:g} must be below the high end {high:g}")
-        if log and low <= 0:
-            raise SpaceError((0,), f"a range of logarithms must be above 0; it begins at {low:g}")
-        if kind == "int":
-            return RandInt(int(low), int(high), log)
-        if not has_step:
-            return Uniform(low, high, log)
-        step = numbers[2]
-        count = (high - low) / step if step > 0 else 0.0
-        if round(count) < 1 or abs(count - round(count)) > 1e-6:
-            raise SpaceError((2,), f"steps of {step:g} must lead from {low:g} to {high:g}")
-        return Uniform(low, high, log, step)
-
-    return parsed
-
-
-def _normal(arguments: Any) -> Node:
-    mean, std = _numbers(arguments, "mean, std", as_number, "float")
-    if std <= 0:
-        raise SpaceError((1,), f"the standard deviation must be above 0; got {std:g}")
-    return Normal(mean, std)
-
-
-def _numbers(arguments: Any, names: str, read: Callable[[Any], Any], kind: str) -> list[float]:
-    count = names.count(",") + 1
-    if not isinstance(arguments, list | tuple) or len(arguments) != count:
-        raise SpaceError((), f"must be a list of {count} numbers: [{names}]; got {shown(arguments)}")
-    numbers = []
-    for place, argument in enumerate(arguments):
-        number = read(argument)
-        is_number = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        if not is_number or (kind == "int" and not isinstance(number, int)):
-            wanted = "a whole number" if kind == "int" else "a number"
-            raise SpaceError((place,), f"must be {wanted}; got {shown(argument)}")
-        numbers.append(number if kind == "int" else float(number))
-    return numbers
-
-
-DISTRIBUTIONS: Mapping[str, Callable[[Any], Node]] = {
-    "choice": _choice,
-    "uniform": _range("float"),
-    "loguniform": _range("float", log=True),
-    "quniform": _range("float", has_step=True),
-    "normal": _normal,
-    "randint": _range("int"),
-    "lograndint": _range("int", log=True),
-    "layers": _layers,
-}
-"""Name in YAML -> what parses its arguments."""
-
-
-def _below(place: int | str, action: Callable[..., Any], *arguments: Any) -> Any:
-    """What an action gives; the places of its errors are below the given one."""
-    try:
-        return action(*arguments)
-    except SpaceError as error:
-        raise SpaceError((place, *error.place), str(error)) from error
 
 
 def _values(part: Node, *place: int | str) -> list[Any]:

@@ -6,7 +6,6 @@ nothing. All that is written is made of the sweep's record and of the event file
 with a sweep adds exactly what is missing.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,21 +13,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 
 from raydnn import storage
 from raydnn.errors import TrainingStoppedError
-from raydnn.estimator.records import scalars_of
 from raydnn.export.manifest import ExportManifest
 from raydnn.tracking.background import BackgroundWorker
-from raydnn.tracking.event_file import read_scalars
-from raydnn.tracking.metric_point import MetricPoint
+from raydnn.tracking.metric_point import metric_points
 from raydnn.tracking.run_record import RunStatus
+from raydnn.tracking.server import check_reached
 from raydnn.tracking.settings import MLflowSettings
 from raydnn.tune.result import SweepResult, TrialResult
 from raydnn.tune.sweep import Sweep
+from raydnn.tune.trial_tracking import TrialRun, flat
 
 if TYPE_CHECKING:
     from raydnn.tracking.mlflow_store import MlflowStore
@@ -38,12 +37,7 @@ TRIAL = "raydnn.trial"
 """Tag of a run below that of the sweep: the number of the trial, or the name of another training."""
 CHAMPION = "champion"
 """Alias of the registered version of the model that is the best."""
-STOPPED_EARLY = "raydnn.stopped_early"
-"""Tag of a trial that has ended before its last step: what ended it."""
 RETRY_SECS = 30.0
-_LOSS = "loss"
-_LONGEST_TAG = 5000
-_STATUSES: Mapping[str, RunStatus] = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 
 _Result = TypeVar("_Result")
 
@@ -67,7 +61,7 @@ class SweepTracker:
         self._handed_over: dict[int, object] = {}
         # What follows is touched by the worker's thread alone.
         self._parent: MlflowStore | None = None
-        self._runs: dict[int, _TrialRun] = {}
+        self._runs: dict[int, TrialRun] = {}
         self._waiting: dict[int, TrialResult] = {}
         self._has_warned = False
         self._next_try = 0.0
@@ -98,7 +92,7 @@ class SweepTracker:
         self._worker.call(partial(self._end, status))
         self._worker.close()
 
-    def log_winner(self, export: str, manifest: ExportManifest, metrics: Mapping[str, float]) -> str | None:
+    def log_winner(self, export: str, manifest: ExportManifest, metrics: Mapping[str, float]) -> tuple[str, str] | None:
         """Log an export as a model of the sweep's run, and make it the champion among the registered ones.
 
         Args:
@@ -107,12 +101,12 @@ class SweepTracker:
             metrics: to log with the sweep's run at the export's step.
 
         Returns:
-            The model's URI; None where that failed, of which a warning tells.
+            The model's URI, and its version in the registry; None where that failed, of which a warning tells.
         """
         name = self._sweep.registered_model
 
-        def log(parent: "MlflowStore") -> str:
-            parent.log_points(_points(metrics, manifest.global_step))
+        def log(parent: "MlflowStore") -> tuple[str, str]:
+            parent.log_points(metric_points(metrics, manifest.global_step))
             log_export = import_module("raydnn.tracking.mlflow_export").log_export
             with storage.local_folder(export) as folder:
                 uri: str = log_export(
@@ -124,7 +118,7 @@ class SweepTracker:
                     step=manifest.global_step,
                     alias=CHAMPION,
                 )
-            return uri
+            return uri, str(parent.client.get_model_version_by_alias(name, CHAMPION).version)
 
         return self._tried("The winner is not logged with MLflow", log)
 
@@ -192,15 +186,14 @@ class SweepTracker:
         Raises:
             OSError: MLflow's server does not answer; its client would try for minutes.
         """
-        # By name, and here: MLflow takes seconds to load, and to make its database.
-        check_reached = import_module("raydnn.tracking.mlflow_artifacts").check_reached
         if self._parent is not None:
             check_reached(self._parent.tracking_uri)
         else:
+            # By name, and here: MLflow takes seconds to load, and to make its database.
             store = import_module("raydnn.tracking.mlflow_store").MlflowStore(self._sweep.folder, self._settings)
             check_reached(store.tracking_uri)
             run_id = store.open().run_id
-            store.log_params(dict(_flat(self._sweep.source["sweep"])))
+            store.log_params(dict(flat(self._sweep.source["sweep"])))
             objectives = ", ".join(f"{metric} ({mode})" for metric, mode in self._sweep.objectives)
             store.set_tags({"raydnn.sweep": self._sweep.folder, "raydnn.objectives": objectives})
             for name, values in self._sweep.source.items():
@@ -209,11 +202,11 @@ class SweepTracker:
             self._parent = store
         return self._parent
 
-    def _run_of(self, parent: "MlflowStore", number: int) -> "_TrialRun":
+    def _run_of(self, parent: "MlflowStore", number: int) -> "TrialRun":
         if number not in self._runs:
             settings = self._settings_below(parent, f"{number:05d}")
             store = self._store_below(parent, self._sweep.model_dir(number), settings, str(number))
-            self._runs[number] = _TrialRun(self._sweep, number, store)
+            self._runs[number] = TrialRun(self._sweep, number, store)
         return self._runs[number]
 
     def _settings_below(self, parent: "MlflowStore", name: str) -> MLflowSettings:
@@ -223,70 +216,6 @@ class SweepTracker:
         identity = {PARENT: parent.open().run_id, TRIAL: mark}
         store: MlflowStore = import_module("raydnn.tracking.mlflow_store").MlflowStore(model_dir, settings, identity)
         return store
-
-
-class _TrialRun:
-    """The MLflow run of a trial.
-
-    Args:
-        sweep: of the trial.
-        number: of the trial.
-        store: writes the run.
-    """
-
-    def __init__(self, sweep: Sweep, number: int, store: "MlflowStore") -> None:
-        self._model_dir = sweep.model_dir(number)
-        self._evaluation = sweep.base.eval.name
-        self._mark = next(iter(scalars_of({sweep.objectives[0][0]: 0.0}, self._evaluation)))
-        self._store = store
-        self._trained: set[int] | None = None
-        self._evaluated: set[int] = set()
-        self._is_running = False
-
-    def send(self, trial: TrialResult) -> None:
-        """Write what the run lacks of a trial; what it has is not written again, whichever driver wrote it."""
-        status = _STATUSES.get(trial.status)
-        if self._trained is None:
-            if status is not None and self._store.status() == status:
-                # Its status is written last: nothing is missing.
-                return
-            self._trained, self._evaluated = self._store.steps_of(_LOSS), self._store.steps_of(self._mark)
-        self._is_running = True
-        try:
-            self._store.log_points([*self._training_points(), *self._evaluation_points(trial)])
-        except Exception:
-            # Of several batches some may be stored: the next time the run is asked what it has.
-            self._trained = None
-            raise
-        self._store.log_params(dict(_flat(trial.configuration)))
-        self._store.set_tags(_tags(trial))
-        if status is not None:
-            self._store.finish(status)
-            self._is_running = False
-
-    def kill(self) -> None:
-        """Say that the trial does not run any more, if it has not ended."""
-        if self._is_running:
-            self._store.finish("KILLED")
-            self._is_running = False
-
-    def _training_points(self) -> Iterator[MetricPoint]:
-        """Losses of training that the run lacks, of the steps that the trial has written summaries of."""
-        assert self._trained is not None
-        for step, scalars in sorted(read_scalars(self._model_dir).items()):
-            if _LOSS in scalars and step not in self._trained:
-                self._trained.add(step)
-                yield from _points({_LOSS: scalars[_LOSS]}, step)
-
-    def _evaluation_points(self, trial: TrialResult) -> Iterator[MetricPoint]:
-        for report in trial.reports:
-            step = int(report["global_step"])
-            if step not in self._evaluated:
-                self._evaluated.add(step)
-                metrics = {name: report[name] for name in trial.metrics}
-                yield from _points({**scalars_of(metrics, self._evaluation), "rows": report["rows"]}, step)
-        if trial.has_ended:
-            yield from _points({"seconds": trial.seconds}, trial.global_step)
 
 
 @contextmanager
@@ -307,32 +236,3 @@ def tracked(sweep: Sweep) -> Iterator[SweepTracker | None]:
         raise
     finally:
         tracker.end(status)
-
-
-def _tags(trial: TrialResult) -> dict[str, str]:
-    tags = {
-        "raydnn.model_dir": trial.model_dir,
-        # A scheduler may change it, and params stay what they are.
-        "raydnn.configuration": json.dumps(trial.configuration),
-        "raydnn.default": str(trial.is_default).lower(),
-    }
-    if trial.status == "stopped":
-        tags[STOPPED_EARLY] = trial.reason or "yes"
-    if trial.error is not None:
-        tags["raydnn.error"] = trial.error
-    return {key: text[:_LONGEST_TAG] for key, text in tags.items()}
-
-
-def _points(metrics: Mapping[str, Any], step: int) -> list[MetricPoint]:
-    now_ms = time.time_ns() // 1_000_000
-    return [MetricPoint(key, float(value), step, now_ms) for key, value in metrics.items()]
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The parts of nested mappings, by their keys with points between them."""
-    for key, value in values.items():
-        name = f"{above}.{key}" if above else str(key)
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, name)
-        else:
-            yield name, value

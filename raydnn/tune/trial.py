@@ -8,10 +8,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -92,7 +93,7 @@ class TrialTask:
         estimator, train_spec, eval_spec = run.estimator(), self._train_spec(run), self._eval_spec(run)
         report = _Report(run.data.batch_size, start, isinstance(self.sweep.settings.scheduler_settings, Pbt))
         if trials.workers is None:
-            train_and_evaluate(estimator, train_spec, replace(eval_spec, exporters=[_Reporter(report)]))
+            train_and_evaluate(estimator, train_spec, replace(eval_spec, exporters=[_Told(report.send)]))
         else:
             _train_with_workers(estimator, train_spec, eval_spec, report)
         report.end(estimator, eval_spec)
@@ -157,29 +158,15 @@ class _Report:
             self.send(self._last, None, is_last=True)
 
 
-class _Reporter(Exporter):
-    """Reports evaluations where they are made in the process of the trial; exports nothing."""
+class _Told(Exporter):
+    """Tells of evaluations where they are made; exports nothing.
 
-    def __init__(self, report: _Report) -> None:
-        self._report = report
+    Args:
+        tell: takes what `_Report.send` takes.
+    """
 
-    @property
-    def name(self) -> str:
-        return "tune"
-
-    def export(
-        self,
-        estimator: Estimator,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Mapping[str, Any],
-        is_the_final_export: bool,
-    ) -> None:
-        self._report.send(eval_result, checkpoint_path, is_the_final_export)
-
-
-class _Writer(Exporter):
-    """Writes evaluations into model_dir, from the process that evaluates beside workers; exports nothing."""
+    def __init__(self, tell: Callable[[Mapping[str, Any], str, bool], None]) -> None:
+        self._tell = tell
 
     @property
     def name(self) -> str:
@@ -193,16 +180,20 @@ class _Writer(Exporter):
         eval_result: Mapping[str, Any],
         is_the_final_export: bool,
     ) -> None:
-        values = {name: float(value) for name, value in eval_result.items()}
-        line = json.dumps({"metrics": values, IS_LAST: is_the_final_export})
-        with Path(estimator.model_dir, EVALUATIONS_FILE).open("a") as file:
-            file.write(f"{line}\n")
+        self._tell(eval_result, checkpoint_path, is_the_final_export)
+
+
+def _write(file: Path, metrics: Mapping[str, Any], checkpoint: str, is_last: bool) -> None:
+    """Append an evaluation to a file, from the process that evaluates beside workers."""
+    values = {name: float(value) for name, value in metrics.items()}
+    with file.open("a") as opened:
+        opened.write(f"{json.dumps({'metrics': values, IS_LAST: is_last})}\n")
 
 
 def _train_with_workers(estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec, report: _Report) -> None:
     """Train in another thread, as Ray Tune ends a trial by an exception in the one that reports."""
-    specs = train_spec, replace(eval_spec, exporters=[_Writer()])
     file = Path(estimator.model_dir, EVALUATIONS_FILE)
+    specs = train_spec, replace(eval_spec, exporters=[_Told(partial(_write, file))])
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
     seen = file.stat().st_size

@@ -64,14 +64,23 @@ def crown(sweep: Sweep, result: SweepResult, tracker: SweepTracker | None) -> Wi
     return winner
 
 
-def _winner_before(sweep: Sweep, best: TrialResult) -> Winner | None:
-    """What an earlier driver has made of the same winner, or None."""
-    url = storage.join(sweep.folder, FOLDER, WINNER_FILE)
+def read_winner(folder: str) -> Winner | None:
+    """The winner of a sweep when it has ended last; None where it has not.
+
+    Args:
+        folder: of the sweep.
+    """
+    url = storage.join(folder, FOLDER, WINNER_FILE)
     if not storage.exists(url):
         return None
     values = json.loads(storage.read_bytes(url))
-    winner = Winner(**{**values, "exports": tuple(values["exports"])})
-    return winner if (winner.number, winner.global_step) == (best.number, best.global_step) else None
+    return Winner(**{**values, "exports": tuple(values["exports"])})
+
+
+def _winner_before(sweep: Sweep, best: TrialResult) -> Winner | None:
+    """What an earlier driver has made of the same winner, or None."""
+    winner = read_winner(sweep.folder)
+    return winner if winner is not None and winner.is_of(best) else None
 
 
 def _write(sweep: Sweep, winner: Winner) -> None:
@@ -118,8 +127,11 @@ def _logged(sweep: Sweep, winner: Winner, tracker: SweepTracker) -> Winner:
     name = sweep.base.eval.name
     metrics = scalars_of(winner.metrics, name)
     metrics |= {f"default/{key}": value for key, value in scalars_of(winner.default_metrics or {}, name).items()}
-    uri = tracker.log_winner(winner.exports[0], read_manifest(winner.exports[0]), metrics)
-    return replace(winner, logged_model=uri, registered_model=None if uri is None else sweep.registered_model)
+    logged = tracker.log_winner(winner.exports[0], read_manifest(winner.exports[0]), metrics)
+    if logged is None:
+        return winner
+    uri, version = logged
+    return replace(winner, logged_model=uri, registered_model=sweep.registered_model, registered_version=version)
 
 
 def _full_yaml(sweep: Sweep, configuration: Mapping[str, Any]) -> bytes:
@@ -136,8 +148,7 @@ def _trained(sweep: Sweep, winner: Winner, tracker: SweepTracker | None) -> Winn
     changes = {} if settings is None else {"run.tracking": asdict(settings)}
     run = sweep.full_template().run({**winner.configuration, "run.model_dir": model_dir, **changes})
     estimator = run.estimator()
-    storage.check_writable(model_dir)
-    storage.write_bytes(storage.join(model_dir, RUN_FILE), _full_yaml(sweep, winner.configuration))
+    estimator.keep_with_model(RUN_FILE, _full_yaml(sweep, winner.configuration))
     # An earlier sweep of this process may have been stopped here.
     hand_over(model_dir)
     logger.info("The configuration of trial %d is trained at full length in %s", winner.number, model_dir)

@@ -13,6 +13,7 @@ from commands import COMMAND, outcome, run, run_in_a_fork, write_run
 
 import raydnn
 from raydnn.train import CheckpointReader, latest_checkpoint, load_checkpoint
+from raydnn.train.checkpoint import training_lock
 
 ENDLESS = ["--set", "data.epochs=null", "--set", "data.eval=null", "--set", "exporters=[]"]
 
@@ -90,7 +91,18 @@ def test_the_run_is_kept_beside_its_model_with_its_overrides(tmp_path: Path) -> 
     write_run(tmp_path)
     assert run_in_a_fork("train", "run.yaml", "--set", "data.batch_size=40", folder=tmp_path).returncode == 0
     kept = raydnn.config.load(tmp_path / "model" / "run.yaml")
-    assert (kept.data.batch_size, kept.run_config().model_dir) == (40, "model")
+    assert (kept.data.batch_size, kept.run_config().model_dir) == (40, str(tmp_path / "model"))
+
+
+def test_a_training_that_is_refused_leaves_the_kept_run_as_it_is(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    kept = tmp_path / "model" / "run.yaml"
+    with training_lock(str(tmp_path / "model")):
+        kept.write_text("of the one that trains")
+        result = run_in_a_fork("train", "run.yaml", folder=tmp_path)
+    assert result.returncode == 1
+    assert "train.lock is held by process" in result.stderr
+    assert kept.read_text() == "of the one that trains"
 
 
 def test_people_see_the_metrics_and_where_everything_is(tmp_path: Path) -> None:

@@ -99,8 +99,7 @@ def test_export_writes_a_model_that_can_be_loaded(folder: Path) -> None:
 def test_report_writes_one_file_into_the_model_dir(folder: Path, tmp_path: Path) -> None:
     # From elsewhere, and with the model where it was not when it was trained.
     shutil.move(folder / "model", folder / "moved")
-    arguments = ["--set", f"data.train={folder}/train.parquet", "--set", f"data.eval={folder}/eval.parquet"]
-    result = run("report", folder / "moved", "--json", *arguments, folder=tmp_path / "..")
+    result = run("report", folder / "moved", "--json", folder=tmp_path / "..")
     assert result.returncode == 0, result.stderr
     found = outcome(result)
     assert (found["report"], found["mlflow_run"]) == (f"{folder}/moved/report.html", None)

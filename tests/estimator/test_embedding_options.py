@@ -161,6 +161,21 @@ def test_a_table_that_is_not_trainable_is_restored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.get_variable_value(TABLE), row_number_initializer((4, 2)))
 
 
+def test_values_are_drawn_once_and_never_again_for_a_model_with_a_checkpoint(tmp_path: Path) -> None:
+    drawn: list[tuple[int, ...]] = []
+
+    def initializer(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        drawn.append(shape)
+        return VALUES
+
+    estimator = classifier([embedding_column(IDS, 2, initializer=initializer)], tmp_path)
+    train(estimator)
+    train(estimator)
+    estimator.evaluate(lambda: (FEATURES, np.array([1, 0, 1])), steps=1)
+    next(estimator.predict(lambda: FEATURES))
+    assert drawn == [(4, 2)]
+
+
 # --- Lookups that are not safe
 
 

@@ -9,7 +9,10 @@ import pytest
 
 from raydnn.feature_column import (
     categorical_column_with_hash_bucket,
+    categorical_column_with_identity,
     categorical_column_with_vocabulary_list,
+    crossed_column,
+    embedding_column,
 )
 from raydnn.feature_column.columns import CategoricalColumn, Ids
 from raydnn.feature_column.raw_features import RawFeatures
@@ -278,3 +281,27 @@ def test_no_rows_give_no_ids(column: CategoricalColumn, arrow_type: pa.DataType)
 def test_a_feature_that_is_not_there_is_refused_with_those_that_are(column: CategoricalColumn) -> None:
     with pytest.raises(ValueError, match="'f' is not in features dictionary: the input has other"):
         column.encode(RawFeatures(pa.RecordBatch.from_pydict({"other": [1]})))
+
+
+@pytest.mark.parametrize("size", [2.0, 2.5, np.float32(3)])
+def test_a_number_of_buckets_that_is_no_whole_number_is_refused(size: Any) -> None:
+    # TensorFlow 2.15.1: TypeError, "Dimension value must be integer".
+    with pytest.raises(TypeError, match="'word': hash_bucket_size must be a whole number; got"):
+        categorical_column_with_hash_bucket("word", size)
+    with pytest.raises(TypeError, match="'word': num_buckets must be a whole number; got"):
+        categorical_column_with_identity("word", size)
+    with pytest.raises(TypeError, match="hash_bucket_size must be a whole number; got"):
+        crossed_column(["word", "other"], size)
+    with pytest.raises(TypeError, match="dimension must be a whole number; got"):
+        embedding_column(categorical_column_with_hash_bucket("word", 5), size)
+
+
+def test_numpys_integers_are_whole_numbers() -> None:
+    assert categorical_column_with_hash_bucket("word", np.int32(5)).num_buckets == 5
+
+
+@pytest.mark.parametrize("value", [None, "a", 1.0])
+@pytest.mark.parametrize("argument", ["default_value", "num_oov_buckets"])
+def test_ids_and_counts_of_a_vocabulary_that_are_no_whole_numbers_are_refused(argument: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"'word': {argument} must be a whole number; got {value!r}"):
+        categorical_column_with_vocabulary_list("word", ["a", "b"], **{argument: value})

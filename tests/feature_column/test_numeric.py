@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from raydnn import errors
 from raydnn.feature_column import numeric_column
 from raydnn.feature_column.numeric import NumericColumn
 from raydnn.feature_column.raw_features import SPARSE_MARK, RawFeatures
@@ -249,3 +250,11 @@ def test_a_normalizer_that_changes_the_number_of_values_is_refused() -> None:
     column = numeric_column("age", 2, normalizer_fn=lambda values: values[:, :1])
     with pytest.raises(ValueError, match=r"'age': normalizer_fn gave shape \(3, 1\)"):
         encode(column, nested(np.zeros((3, 2))))
+
+
+def test_a_row_with_another_number_of_values_is_tensorflows_error_and_a_value_error() -> None:
+    # TensorFlow 2.15.1 finds it when the step runs: InvalidArgumentError from its Reshape.
+    features = RawFeatures(pa.RecordBatch.from_pydict({"x": pa.array([1.0, 2.0])}))
+    with pytest.raises(errors.InvalidArgumentError, match=r"'x' is declared with shape \(2,\)") as caught:
+        numeric_column("x", shape=2).encode_dense(features)
+    assert isinstance(caught.value, ValueError)

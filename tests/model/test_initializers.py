@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from raydnn.initializers import Constant, GlorotUniform, Ones, RandomNormal, RandomUniform, TruncatedNormal, Zeros
-from raydnn.model.initializers import initial_value
+from raydnn.model.initializers import initial_rows, initial_value, values_follow
+from raydnn.model.rows import Rows
 
 SHAPE = (400, 500)
 RANDOM = [RandomUniform(), RandomNormal(), TruncatedNormal(), GlorotUniform()]
@@ -158,3 +159,16 @@ def test_the_users_array_is_not_shared() -> None:
 def test_another_shape_than_asked_for_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"the initializer of 'my/table' gave shape \(2,\); \(2, 3\) is needed"):
         initial_value(lambda shape, dtype: np.zeros(2), (2, 3), seed=1, name="my/table")
+
+
+def test_nothing_is_drawn_where_values_follow() -> None:
+    def never(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        raise AssertionError("drawn")
+
+    table = torch.full((3, 2), 7.0)
+    with values_follow():
+        assert initial_value(never, (2, 3), seed=1, name="v").tolist() == [[0.0] * 3] * 2
+        initial_rows(table, never, Rows(0, 1, 3), seed=1, name="t")
+    assert table.tolist() == [[7.0, 7.0]] * 3
+    with pytest.raises(AssertionError, match="drawn"):
+        initial_value(never, (2, 3), seed=1, name="v")

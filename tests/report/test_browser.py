@@ -1,31 +1,17 @@
 """The report in a browser: nothing is missing, asked for or complained of, on any screen and on paper."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from raydnn import config
 from raydnn.report import ReportPlaces, write_report
-
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
 
 
 @pytest.fixture(scope="module")
 def report(run: config.Run, tmp_path_factory: pytest.TempPathFactory) -> ReportPlaces:
     return write_report(run, tmp_path_factory.mktemp("browser") / "report.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Opened:

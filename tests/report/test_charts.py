@@ -1,13 +1,16 @@
 """Charts: SVG that stands in a page beside others, and PNG."""
 
+import io
 import re
 import warnings
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from raydnn.report.charts import Axis, Picture, Series, bar_chart, dot_chart, line_chart, matrix_chart, short
+from raydnn.report.charts import Series, bar_chart, dot_chart, line_chart, matrix_chart
+from raydnn.report.drawing import Axis, Picture
 from raydnn.report.palette import LIGHT
 
 
@@ -91,10 +94,6 @@ def test_letters_that_the_font_lacks_make_no_noise() -> None:
 
 
 def test_a_png_has_the_colours_themselves_on_white() -> None:
-    import io
-
-    from PIL import Image
-
     image = Image.open(io.BytesIO(bars().to_png())).convert("RGB")
     colours = {colour for _, colour in image.getcolors(1 << 20) or []}
     assert tuple(bytes.fromhex(LIGHT["series-1"][1:])) in colours
@@ -103,8 +102,3 @@ def test_a_png_has_the_colours_themselves_on_white() -> None:
 
 def test_large_matrices_are_drawn() -> None:
     assert len(list(ET.fromstring(matrix(12).svg).iter("text"))) >= 12 * 12
-
-
-def test_long_names_are_cut_and_line_breaks_are_spaces() -> None:
-    assert short("a\nb\x07c") == "a b c"
-    assert short("x" * 30) == "x" * 25 + "…"

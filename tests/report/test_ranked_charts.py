@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from raydnn.report.charts import Axis, Picture
+from raydnn.report.drawing import Axis, Picture
 from raydnn.report.palette import LIGHT, SCALE
 from raydnn.report.ranked_charts import ParallelAxis, Ranked, curves_chart, parallel_chart
 

@@ -11,6 +11,7 @@ from worker_processes import WorkerProcesses
 import raydnn
 from raydnn import config, storage
 from raydnn.config import Run
+from raydnn.distributed.leaving import drain
 
 from .conftest import DATA, newest_step
 
@@ -60,13 +61,14 @@ def killed_at(folder: Path, s3: dict[str, str]) -> int:
     Before that the other node, where one of its workers is, was drained.
     """
     with ray_head(folder / "first.log", 1, s3) as head:
-        head.add_node(num_cpus=1)
-        refused = head.job("list", check=False, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN="")
-        assert "Missing authentication token" in refused.stderr + refused.stdout
-        head.submit("clicks", f"raydnn train {job_file(folder)}")
+        assert "Missing authentication token" in head.refusal()
+        other = head.add_node(num_cpus=1)
+        head.begin("clicks", f"raydnn train {job_file(folder)}")
         head.wait_for("clicks", lambda: newest_step(MODEL_DIR) >= EVERY, "a checkpoint")
-        (other,) = head.nodes
-        head.run("-c", f"from raydnn.distributed.leaving import drain; drain({other!r}, 60)")
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in head.client_env.items():
+                patch.setenv(name, value)
+            drain(other, 60)
         head.wait_for("clicks", lambda: newest_step(MODEL_DIR) % EVERY, "a checkpoint beside the usual times")
         step = newest_step(MODEL_DIR)
         assert f"A checkpoint is saved now: nodes are about to be taken away: {other}" in head.log_of("clicks")
@@ -93,8 +95,7 @@ def test_the_same_submission_on_a_new_cluster_goes_on_and_ends_with_the_bits_of_
 ) -> None:
     assert EVERY < killed_at < STEPS
     path = folder / "clicks.yaml"
-    result = head.submit("clicks", f"raydnn train {path}", wait=True)
-    log = result.stdout + result.stderr
+    log = head.submit("clicks", f"raydnn train {path}")
     assert "Job 'clicks' succeeded" in log
     assert f"cut short at step {killed_at}: epoch {killed_at // 20 + 1}, batch {killed_at % 20 + 1}." in log
     assert log.count(f"Saved checkpoint for step {STEPS} ") == 1
@@ -120,7 +121,7 @@ def test_before_the_head_goes_its_jobs_are_told_by_sigterm_and_may_end(head: Ray
         "time.sleep(4)\n"
         "print('saved', flush=True)\n"
     )
-    head.submit("saves", f"python {program}")
+    head.begin("saves", f"python {program}")
     head.wait_for("saves", lambda: "waiting" in head.log_of("saves"), "its beginning")
     head.run("-m", "raydnn.distributed.leaving", "60")
     assert head.status("saves") == "STOPPED"

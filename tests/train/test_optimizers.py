@@ -603,3 +603,10 @@ def test_an_unknown_name_is_refused_when_a_model_is_built_for_any_purpose(mode: 
             classifier.evaluate(lambda: iter([batch]))
         else:
             next(classifier.predict(lambda: iter([batch])))
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_an_optimizer_without_a_name_is_refused(name: Any) -> None:
+    # TensorFlow 2.15.1: ValueError, "Must specify the optimizer name".
+    with pytest.raises(ValueError, match="name must not be empty"):
+        train.AdagradOptimizer(0.1, name=name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from small_sweep import write_run
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,11 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str
         return f"sqlite:///{folder / 'mlflow.db'}"
 
     return copy
+
+
+@pytest.fixture
+def small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a small run in it."""
+    write_run(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

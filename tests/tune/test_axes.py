@@ -1,7 +1,8 @@
 """Searched keys as axes: what is a number, what goes by its logarithm, and what is a category."""
 
 from raydnn.tune.axes import effective, key_axes
-from raydnn.tune.space import Record, parse
+from raydnn.tune.space import Record
+from raydnn.tune.space_parser import parse
 
 SPACE = Record(
     {

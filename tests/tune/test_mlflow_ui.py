@@ -1,6 +1,5 @@
 """A sweep in MLflow's own pages, opened in a browser on the sweep's SQLite file."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +7,17 @@ from pathlib import Path
 import pytest
 from made_sweep import made_sweep
 from mlflow import MlflowClient
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from servers import free_port, server
 
 from raydnn import tune
 from raydnn.tracking.run_record import read_record
 from raydnn.tune.tracking import tracked
 
-CHROMIUM = shutil.which("chromium")
 TRIALS = 8
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
     # MLflow's own, while it is imported and while it makes its database.
     pytest.mark.filterwarnings(
         "ignore:.*Any type hint is inferred as AnyType", "ignore:The ``noload`` loader strategy is deprecated"
@@ -58,20 +55,17 @@ def test_the_report_and_its_pictures_are_artifacts_of_the_sweeps_run(folder: Pat
     assert names == ["cost.png", "curves-auc.png", "importance.png", "parallel.png", "report.html"]
 
 
-def test_the_runs_page_shows_the_sweep_and_its_trials(address: str, folder: Path) -> None:
+def test_the_runs_page_shows_the_sweep_and_its_trials(browser: Browser, address: str, folder: Path) -> None:
     record = read_record(folder)
     assert record is not None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{address}/#/experiments/{record.experiment_id}/runs")
-        parent = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="small", exact=True))
-        expect(parent).to_be_visible(timeout=60_000)
-        # The trials stand below the sweep, and are shown when it is opened.
-        parent.get_by_role("button").first.click()
-        for number in range(TRIALS + 1):
-            expect(page.get_by_role("link", name=f"small {number:05d}", exact=True)).to_be_visible()
-        assert errors == []
-        browser.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{address}/#/experiments/{record.experiment_id}/runs")
+    parent = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="small", exact=True))
+    expect(parent).to_be_visible(timeout=60_000)
+    # The trials stand below the sweep, and are shown when it is opened.
+    parent.get_by_role("button").first.click()
+    for number in range(TRIALS + 1):
+        expect(page.get_by_role("link", name=f"small {number:05d}", exact=True)).to_be_visible()
+    assert errors == []

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import tune
 from raydnn.errors import ConfigError
@@ -13,10 +13,8 @@ from raydnn.tune.record import TRIALS_FILE, SweepRecord
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "sweeps" / "small").mkdir(parents=True)
+def folder(small_run: Path) -> None:
+    (small_run / "sweeps" / "small").mkdir(parents=True)
 
 
 def record_of(resume: bool = False, **changes: object) -> SweepRecord:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from html import unescape
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from raydnn.errors import ConfigError
 from raydnn.tune.record import TRIALS_FILE
 from raydnn.tune.report import SECTIONS, sweep_page
 from raydnn.tune.report_material import SweepMaterial
+from raydnn.tune.result import Winner
 
 
 def text_of(places: tune.SweepReportPlaces) -> str:
@@ -70,6 +72,43 @@ def test_the_best_is_held_against_the_base_run(written: tune.SweepReportPlaces, 
         assert part in text, part
 
 
+def test_the_export_of_the_winner_is_named(tmp_path: Path) -> None:
+    record = made_sweep(tmp_path, trials=4)
+    folder, best = Path(record.sweep.folder), record.result.best
+    assert best is not None
+    winner = Winner(
+        number=best.number,
+        configuration=best.configuration,
+        checkpoint=f"{best.model_dir}/model.ckpt-{best.global_step}",
+        global_step=best.global_step,
+        exports=(f"{folder}/winner/newest/1750000000", f"{folder}/winner/parsing/1750000000"),
+        metrics=dict(best.metrics),
+        logged_model="models:/m-1",
+        registered_model="flights",
+        registered_version="3",
+        final_metrics={"auc": 0.8125},
+        final_model_dir=f"{folder}/final",
+    )
+    (folder / "winner").mkdir()
+    path = folder / "winner" / "winner.json"
+    path.write_text(json.dumps(asdict(winner)))
+    places = tune.write_sweep_report(folder)
+    assert places.sections[:2] == ("summary", "winner")
+    text = text_of(places)
+    for part in (
+        f"Trial {best.number}, at global step 60 "
+        f"Export {folder}/winner/newest/1750000000 Export {folder}/winner/parsing/1750000000 "
+        f"Checkpoint {winner.checkpoint} ",
+        "Logged model in MLflow models:/m-1 Registered model in MLflow flights, version 3",
+        f"Trained at full length {folder}/final Its auc 0.8125",
+    ):
+        assert part in text, part
+    assert "gone on since" not in text
+
+    path.write_text(json.dumps(asdict(replace(winner, number=0))))
+    assert "this is trial 0 as it stood when it was the best" in text_of(tune.write_sweep_report(folder))
+
+
 def test_a_sweep_that_runs_has_a_report_and_its_record_stays_as_it_is(tmp_path: Path) -> None:
     metrics = {"metric": ["auc", "average_loss"], "mode": ["max", "min"]}
     folder = Path(made_sweep(tmp_path, trials=6, is_running=True, **metrics).sweep.folder)
@@ -95,7 +134,7 @@ def test_a_sweep_whose_trials_have_no_evaluation_yet_has_a_page(tmp_path: Path) 
         assert [section.id for section in page.sections] == [
             *("summary", "trials", "coordinates", "curves", "importance", "cost", "configuration")
         ]
-        assert len(page.sections) == len(SECTIONS) - 1
+        assert len(page.sections) == len(SECTIONS) - 2, "all but those of the winner and of several metrics"
         assert "No trial was evaluated." in page.to_html()
 
 

@@ -1,18 +1,12 @@
 """The report of a sweep in a browser: nothing is missing, asked for or complained of, and no text hides another."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made_sweep import made_sweep
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from raydnn import tune
-
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
 
 MARKS = """svg => [...svg.querySelectorAll('path, use, rect')].filter(mark => {
     const box = mark.getBoundingClientRect(), style = getComputedStyle(mark);
@@ -34,14 +28,6 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[tune.SweepReportPl
     two = {"metric": ["auc", "average_loss"], "mode": ["max", "min"], "is_running": True}
     made = [made_sweep(tmp_path_factory.mktemp("sweep"), **changes) for changes in ({}, {"trials": 6, **two})]
     return [tune.write_sweep_report(record.sweep.folder) for record in made]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ray.tune import Callback
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import config, tune
 from raydnn.errors import ConfigError, FailedPreconditionError, TrainingStoppedError
@@ -42,12 +42,6 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flights")
     write_flights(folder)
     return folder
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
 
 
 def committed(name: str, flights: Path, tmp_path: Path, **changes: Any) -> tune.Sweep:
@@ -95,6 +89,8 @@ def test_quick_compares_trials_with_the_base_run(flights: Path, tmp_path: Path) 
         units = trial.configuration.get("model.hidden_units", [64, 32])
         assert reader.get_variable_to_shape_map()["dnn/hiddenlayer_0/bias"] == [units[0]]
     assert sorted(os.listdir(sweep.folder)) == ["report.html", "sweep.json", "trials", "trials.jsonl", "winner"]
+    assert result.winner is not None
+    assert result.winner.exports[0] in Path(result.report).read_text()
 
 
 @pytest.mark.usefixtures("at_root")
@@ -178,7 +174,7 @@ class _Kill(Callback):
             os.kill(result["pid"], signal.SIGKILL)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_run")
 def test_a_trial_that_raises_is_reported_and_one_that_is_killed_goes_on_from_its_checkpoint() -> None:
     space = {"data.train": {"choice": ["train.parquet", "missing.parquet"]}}
     trials = ONE_PROCESS | {"max_failures": 1}
@@ -215,7 +211,7 @@ class _Stop(Callback):
             self._stop.make()
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_run")
 def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended() -> None:
     sweep = tune.loads(sweep_text(budget={"trials": 3, "steps": 40}, trials=ONE_PROCESS))
     with stop_on_signals() as stop, pytest.raises(TrainingStoppedError, match="2 trials have ended. Go on with it by"):
@@ -232,7 +228,7 @@ def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended() -
     assert tune.run(sweep, resume=True).trials == result.trials
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_run")
 def test_the_time_of_the_budget_stops_what_runs() -> None:
     text = sweep_text(budget={"seconds": 1.5}, set={"data.epochs": 100000}, trials=ONE_PROCESS)
     result = tune.run(tune.loads(text))
@@ -240,7 +236,7 @@ def test_the_time_of_the_budget_stops_what_runs() -> None:
     assert (trial.status, trial.global_step > 0, trial.reason) == ("stopped", True, "the end of the budget")
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_run")
 def test_one_driver_at_a_time_runs_a_sweep() -> None:
     sweep = tune.loads(sweep_text())
     Path(sweep.folder).mkdir(parents=True)
@@ -248,7 +244,7 @@ def test_one_driver_at_a_time_runs_a_sweep() -> None:
         tune.run(sweep)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_run")
 def test_a_plan_counts_cpus_for_workers_evaluation_and_reading() -> None:
     def plan(**changes: Any) -> tuple[float, float, int]:
         found = tune.plan(tune.loads(sweep_text(**{"budget": {"trials": 9, "steps": 40}, **changes})))

@@ -1,11 +1,10 @@
 """Ray Tune's schedulers as a sweep sets them up."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import tune
 from raydnn.tune import TrialResult
@@ -13,12 +12,7 @@ from raydnn.tune.schedulers import Explore, make_scheduler, replay
 from raydnn.tune.settings import Pbt
 
 RATES = {"model.optimizer": {"name": "Adagrad", "learning_rate": {"loguniform": [0.001, 0.3]}}}
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("small_run")
 
 
 class RunningTrial:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import tune
 from raydnn.tune import Sweep
@@ -22,12 +22,7 @@ BRANCHES = {
     "model.hidden_units": {"layers": {"depth": {"randint": [1, 3]}, "width": {"lograndint": [2, 64]}}},
     "model.dropout": {"quniform": [0.0, 0.5, 0.1]},
 }
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("small_run")
 
 
 def trials(sweep: Sweep, record: SweepRecord | None = None) -> list[dict[str, Any]]:

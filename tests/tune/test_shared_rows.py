@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import tune
 from raydnn.config import Run
@@ -18,14 +18,7 @@ from raydnn.train import load_checkpoint
 from raydnn.tune import shared_rows
 from raydnn.tune.shared_rows import SharedRows, encoder_of, share_rows
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("ray_four_cpus")]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("ray_four_cpus", "small_run")]
 
 
 def sweep_of(**changes: Any) -> tune.Sweep:
@@ -74,10 +67,10 @@ def test_shared_rows_train_the_same_bits_as_the_files() -> None:
 
 @pytest.mark.parametrize("rows_here", [1 << 21, 0], ids=["here", "in tasks"])
 def test_encoded_rows_are_those_of_the_encoder_in_the_order_of_the_files(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, rows_here: int
+    monkeypatch: pytest.MonkeyPatch, small_run: Path, rows_here: int
 ) -> None:
     monkeypatch.setattr(shared_rows, "ROWS_HERE", rows_here)
-    pq.write_table(pq.read_table("train.parquet"), folder / "train.parquet", row_group_size=150)
+    pq.write_table(pq.read_table("train.parquet"), small_run / "train.parquet", row_group_size=150)
     sweep = sweep_of()
     shared = shared_by(sweep)
     dataset = run_of(sweep).train_input()()
@@ -87,7 +80,7 @@ def test_encoded_rows_are_those_of_the_encoder_in_the_order_of_the_files(
     assert (shared.train.rows, shared.train.fingerprint) == (dataset.fragments.rows, dataset.fragments.fingerprint)
 
 
-def test_who_would_encode_other_rows_reads_for_itself(folder: Path) -> None:
+def test_who_would_encode_other_rows_reads_for_itself(small_run: Path) -> None:
     sweep = sweep_of()
     shared = shared_by(sweep)
     for configuration in ({"data.batch_size": 50}, {"features.carrier.embed": 8}, {"data.shuffle": False}):

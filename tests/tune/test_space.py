@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raydnn.tune.space import Constant, RandomSuggest, Record, SpaceError, parse, parse_drawn, random_configuration
+from raydnn.tune.space import RandomSuggest, Record, SpaceError, random_configuration
+from raydnn.tune.space_parser import parse
 
 OPTIMIZERS = {
     "choice": [
@@ -123,13 +124,6 @@ def test_a_grid_refuses_what_has_no_end(value: Any, place: tuple[Any, ...]) -> N
     assert refused.value.place == place
 
 
-def test_values_without_distributions_are_themselves() -> None:
-    for value in (1, "uniform", [1, 2], {"a": {"b": [3]}}, None):
-        assert parse(value) == Constant(value)
-        with pytest.raises(SpaceError, match="is always"):
-            parse_drawn(value)
-
-
 @given(seeds, st.sampled_from([1.2, 0.8]), st.sampled_from([-1, 1]))
 def test_moved_values_stay_within_their_bounds(seed: int, factor: float, step: int) -> None:
     for value, low, high in (
@@ -156,24 +150,3 @@ def test_a_number_is_multiplied_and_a_choice_goes_to_its_neighbour() -> None:
         "name": "Adam",
         "learning_rate": pytest.approx(0.12),
     }
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"choice": "abc"}, "must be a list of one or more; got 'abc'"),
-        ({"uniform": [1]}, "must be a list of 2 numbers: [low, high]; got [1]"),
-        ({"quniform": [0, 1]}, "must be a list of 3 numbers: [low, high, step]; got [0, 1]"),
-        ({"uniform": [True, 3]}, "must be a number; got true"),
-        ({"uniform": [0, ".inf"]}, "must be a number; got '.inf'"),
-        ({"randint": [0.5, 3]}, "must be a whole number; got 0.5"),
-        ({"normal": [0, 0]}, "the standard deviation must be above 0; got 0"),
-        ({"layers": [1, 2]}, "must be a mapping of depth and width; got [1, 2]"),
-        ({"layers": {"depth": 1, "width": 0}}, "must be a whole number of 1 or more"),
-        ({"quniform": [0, 1, 0]}, "steps of 0 must lead from 0 to 1"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused(value: Any, message: str) -> None:
-    with pytest.raises(SpaceError) as refused:
-        parse(value)
-    assert message in str(refused.value)

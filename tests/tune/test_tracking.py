@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from servers import free_port
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import tune
 from raydnn.errors import TrainingStoppedError
@@ -21,26 +21,28 @@ from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.run_record import read_record
 from raydnn.tune import tracking
 from raydnn.tune.record import SweepRecord
-from raydnn.tune.tracking import PARENT, STOPPED_EARLY, TRIAL, tracked
+from raydnn.tune.tracking import PARENT, TRIAL, tracked
+from raydnn.tune.trial_tracking import STOPPED_EARLY
 
-# MLflow's own, while it is imported and while it makes its database.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*Any type hint is inferred as AnyType", "ignore:The ``noload`` loader strategy is deprecated"
-)
+pytestmark = [
+    pytest.mark.usefixtures("small_run"),
+    # MLflow's own, while it is imported and while it makes its database.
+    pytest.mark.filterwarnings(
+        "ignore:.*Any type hint is inferred as AnyType", "ignore:The ``noload`` loader strategy is deprecated"
+    ),
+]
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_store: Callable[[Path], str]) -> tune.Sweep:
+def sweep(small_run: Path, make_store: Callable[[Path], str]) -> tune.Sweep:
     """A sweep whose trials are made up."""
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
     space = {
         "model.dropout": {"uniform": [0.0, 0.4]},
         "model.optimizer": {"choice": [{"name": "Adam", "learning_rate": {"loguniform": [0.001, 0.1]}}]},
     }
     # The experiment has no place for artifacts yet: it is that of the working directory.
     sweep = tune.loads(
-        sweep_text(space=space, tracking={"tracking_uri": make_store(tmp_path), "experiment": "flights"})
+        sweep_text(space=space, tracking={"tracking_uri": make_store(small_run), "experiment": "flights"})
     )
     Path(sweep.folder).mkdir(parents=True)
     return sweep
@@ -225,10 +227,8 @@ def test_a_locked_database_loses_nothing(
 
 
 def test_a_database_in_the_sweeps_folder_is_made_once_and_by_one_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_store: Callable[[Path], str]
+    make_store: Callable[[Path], str],
 ) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
     sweep = tune.loads(sweep_text(tracking="mlflow"))
     folder = Path(sweep.folder)
     folder.mkdir(parents=True)
@@ -255,11 +255,7 @@ def test_a_database_in_the_sweeps_folder_is_made_once_and_by_one_thread(
     assert client.get_run(child.run_id).info.artifact_uri.startswith(f"{folder.as_uri()}/mlartifacts")
 
 
-def test_a_server_that_does_not_answer_stops_no_trial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_a_server_that_does_not_answer_stops_no_trial(caplog: pytest.LogCaptureFixture) -> None:
     sweep = tune.loads(sweep_text(tracking={"tracking_uri": f"http://127.0.0.1:{free_port()}"}))
     Path(sweep.folder).mkdir(parents=True)
     record = begun(sweep)
@@ -275,8 +271,6 @@ def test_a_server_that_does_not_answer_stops_no_trial(
     assert "is not complete; --resume writes the rest" in caplog.text
 
 
-def test_a_sweep_that_is_not_tracked_has_no_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_a_sweep_that_is_not_tracked_has_no_tracker() -> None:
     with tracked(tune.loads(sweep_text())) as tracker:
         assert tracker is None

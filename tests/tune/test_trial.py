@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sweep import write_run
 
 from raydnn import config
 from raydnn.estimator.train_call import CALL_FILE, TrainCall, hand_over, noted, read_call
@@ -13,11 +12,7 @@ from raydnn.train import latest_checkpoint, load_checkpoint
 from raydnn.train.checkpoint.state import read_state
 from raydnn.tune.trial import adopt
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("small_run")
 
 
 def trained(name: str, steps: int, seed: int) -> Path:

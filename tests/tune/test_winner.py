@@ -11,28 +11,25 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
-from small_sweep import sweep_text, write_run
+from small_sweep import sweep_text
 
 from raydnn import config, export, tune
-from raydnn.errors import ConfigError
+from raydnn.errors import ConfigError, FailedPreconditionError
 from raydnn.tracking.run_record import read_record
 from raydnn.train import load_checkpoint
+from raydnn.train.checkpoint import training_lock
 from raydnn.tune.record import SweepRecord
 from raydnn.tune.result import Winner
 from raydnn.tune.tracking import PARENT, TRIAL, tracked
 from raydnn.tune.winner import crown
 
-# XX
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*Any type hint is inferred as AnyType", "ignore:The ``noload`` loader strategy is deprecated"
-)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = [
+    pytest.mark.usefixtures("small_run"),
+    # MLflow's own, while it is imported and while it makes its database.
+    pytest.mark.filterwarnings(
+        "ignore:.*Any type hint is inferred as AnyType", "ignore:The ``noload`` loader strategy is deprecated"
+    ),
+]
 
 
 def ended(**changes: Any) -> SweepRecord:
@@ -120,12 +117,22 @@ def test_the_winner_can_be_trained_as_the_base_run_says() -> None:
     assert Path(final, "run.yaml").read_bytes() == Path(record.sweep.folder, "winner", "run.yaml").read_bytes()
 
 
+def test_a_training_at_full_length_that_is_refused_leaves_the_kept_run_as_it_is() -> None:
+    record = ended(set={"data.epochs": 1, "data.batch_size": 10}, then_train=True)
+    final = Path(record.sweep.folder, "final")
+    with training_lock(str(final)):
+        (final / "run.yaml").write_text("of the one that trains")
+        with pytest.raises(FailedPreconditionError, match=r"train.lock is held by process"):
+            crowned(record)
+        assert (final / "run.yaml").read_text() == "of the one that trains"
+
+
 def test_the_run_of_the_winner_does_not_tell_what_environment_variables_gave(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    small_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PLACE", str(folder))
-    (folder / "run.yaml").write_text(
-        (folder / "run.yaml").read_text().replace("train.parquet", "'${PLACE}/train.parquet'")
+    monkeypatch.setenv("PLACE", str(small_run))
+    (small_run / "run.yaml").write_text(
+        (small_run / "run.yaml").read_text().replace("train.parquet", "'${PLACE}/train.parquet'")
     )
     record = ended()
     crowned(record)
@@ -133,8 +140,8 @@ def test_the_run_of_the_winner_does_not_tell_what_environment_variables_gave(
     assert written["data"]["train"] == "${PLACE}/train.parquet"
 
 
-def test_a_base_run_without_an_end_cannot_be_trained_at_full_length(folder: Path) -> None:
-    (folder / "run.yaml").write_text((folder / "run.yaml").read_text().replace("epochs: 5", "epochs: null"))
+def test_a_base_run_without_an_end_cannot_be_trained_at_full_length(small_run: Path) -> None:
+    (small_run / "run.yaml").write_text((small_run / "run.yaml").read_text().replace("epochs: 5", "epochs: null"))
     assert tune.loads(sweep_text())
     with pytest.raises(ConfigError, match="then_train: the run has no end of its own; give data.epochs or eval.max_st"):
         tune.loads(sweep_text(then_train=True))
@@ -145,7 +152,7 @@ def test_the_winner_is_the_champion_in_mlflow_and_its_training_is_tracked(make_s
     uri = make_store(Path(sweep.folder))
     record = ended(tracking="mlflow", registered_model="flights", then_train=True)
     winner = crowned(record)
-    assert winner.registered_model == "flights"
+    assert (winner.registered_model, winner.registered_version) == ("flights", "1")
     client = MlflowClient(tracking_uri=uri)
     champion = client.get_model_version_by_alias("flights", "champion")
     parent, final = read_record(sweep.folder), read_record(f"{sweep.folder}/final")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from raydnn.report.charts import Axis, Series, line_chart
+from raydnn.report.charts import Series, line_chart
 from raydnn.report.curves import Curve
+from raydnn.report.drawing import Axis
 from raydnn.report.history import RATE
 from raydnn.report.material import Material
 from raydnn.report.page import Cell, Chart, Code, Fact, Facts, Note, Part, Section, Table

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from math import nan
 
 from raydnn.config.profile import ColumnProfile, Profile
-from raydnn.report.charts import Axis, bar_chart
+from raydnn.report.charts import bar_chart
 from raydnn.report.differences import Difference, differences
+from raydnn.report.drawing import Axis
 from raydnn.report.material import Material
 from raydnn.report.page import Cell, Note, Part, Section, Table
 from raydnn.report.text import NOTHING, number, percent

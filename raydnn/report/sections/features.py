@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raydnn.report.charts import Axis, Series, bar_chart, dot_chart
+from raydnn.report.charts import Series, bar_chart, dot_chart
+from raydnn.report.drawing import Axis
 from raydnn.report.importance import REPEATS
 from raydnn.report.material import Material
 from raydnn.report.page import Cell, Chart, Note, Part, Section, Table

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from raydnn.report.charts import SHARE_LIMITS, Axis, Picture, Series, line_chart, matrix_chart
+from raydnn.report.charts import Series, line_chart, matrix_chart
 from raydnn.report.curves import CalibrationBin, Curve, Decision, Ranking, calibration, calibration_error, confusion
+from raydnn.report.drawing import SHARE_LIMITS, Axis, Picture
 from raydnn.report.material import Material
 from raydnn.report.page import Cell, Chart, Note, Part, Section, Table
 from raydnn.report.scored import Scored

@@ -47,6 +47,9 @@ class Optimizer(ABC):
         learning_rate: a number, a schedule, or a callable without arguments that gives one when the model is built.
         name: prefix of the slots' names.
 
+    Raises:
+        ValueError: no name.
+
     Attributes:
         rows_only: whether a gradient of some rows changes those rows alone; False means that the other rows
             move too, as with a gradient of 0.
@@ -55,6 +58,8 @@ class Optimizer(ABC):
     rows_only: ClassVar[bool] = True
 
     def __init__(self, learning_rate: LearningRate, name: str) -> None:
+        if not name:
+            raise ValueError(f"name must not be empty, as slots are called by it; got {name!r}")
         self.learning_rate = learning_rate
         self.name = name
 

@@ -35,6 +35,8 @@ bench: $(BIN)/raydnn  ## Measure speeds against peers
 	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/recovery.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/growth.py --steps 15 --plots runs/benchmarks/growth
+	$(BIN)/python benchmarks/scale_model.py --steps 20
 
 clean:  ## Remove the environment and all runs
 	rm -rf $(VENV) runs build dist

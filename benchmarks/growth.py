@@ -1,17 +1,15 @@
 """How the cost of training grows with tables, columns, workers and batches.
 
-    python benchmarks/growth.py --plots benchmarks/growth
+    python benchmarks/growth.py
 
 Made-up words and floats in memory train the network of the click logs (see `benchmarks/workloads.py`) for some steps;
-one property changes at a time. Speeds relative to the first of their kind can be compared between machines.
+one property changes at a time. Speeds relative to the first of their kind can be compared between machines. Figures
+of the kinds that are measured go into the folder of the pictures: FIGURES.md shows all that are there.
 """
 
 import argparse
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
-import ray
-import torch
+from matplotlib.ticker import NullLocator
+from metered import WARM_UP, cluster, slowest, train
+from workloads import CLICK_DIMENSION, CLICK_FLOATS, CLICK_HIDDEN
 
 import raydnn
 from raydnn.feature_column import categorical_column_with_identity, embedding_column, numeric_column
-from raydnn.train import SessionRunHook
-
-FLOATS, DIMENSION, HIDDEN, WARM_UP = 13, 16, [1024, 512, 256], 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Case:
     Attributes:
         table_rows: of all tables together.
         columns: of words, each with a table of its own.
-        workers: of one thread each; None is this process, with as many threads as `threads`.
+        workers: of one thread each, over which the tables are spread; None is this process, with `threads`.
         batch: rows of a global batch.
         threads: of each process.
     """
@@ -54,29 +50,12 @@ GROWTH: dict[str, list[Case]] = {
     "workers": [Case(workers=workers, threads=1) for workers in (1, 2, 4)],
     "batch": [Case(batch=batch) for batch in (128, 512, 2048, 4096, 16_384)],
 }
-
-
-class Times(SessionRunHook):
-    """Leaves what the parts of a step take, after the first few, in a file for each process."""
-
-    def __init__(self, folder: Path, threads: int) -> None:
-        self._folder = folder
-        self._threads = threads
-        self._steps = 0
-
-    def begin(self) -> None:
-        torch.set_num_threads(self._threads)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._steps += 1
-        if self._steps == WARM_UP:
-            self._before = run_context.session.step_times
-        self._now = run_context.session.step_times
-
-    def end(self, session: Any) -> None:
-        steps = self._steps - WARM_UP
-        times = {part: (seconds - self._before.get(part, 0.0)) / steps for part, seconds in self._now.items()}
-        (self._folder / f"{os.getpid()}.json").write_text(json.dumps(times))
+TITLES = {
+    "table_rows": "rows of all tables",
+    "columns": "columns of words",
+    "workers": "workers of one thread",
+    "batch": "rows of a batch",
+}
 
 
 def seconds_a_step(case: Case, steps: int) -> dict[str, float]:
@@ -87,81 +66,107 @@ def seconds_a_step(case: Case, steps: int) -> dict[str, float]:
     columns: dict[str, Any] = {
         f"word{place}": (words ** random.random(rows)).astype(np.int64) - 1 for place in range(case.columns)
     }
-    columns |= {f"float{place}": random.normal(size=rows).astype(np.float32) for place in range(FLOATS)}
+    columns |= {f"float{place}": random.normal(size=rows).astype(np.float32) for place in range(CLICK_FLOATS)}
     table = pa.table(columns | {"clicked": random.integers(0, 2, rows)})
-    features = [numeric_column(f"float{place}") for place in range(FLOATS)]
+    features = [numeric_column(f"float{place}") for place in range(CLICK_FLOATS)]
     features += [
-        embedding_column(categorical_column_with_identity(f"word{place}", words), DIMENSION)
+        embedding_column(categorical_column_with_identity(f"word{place}", words), CLICK_DIMENSION)
         for place in range(case.columns)
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        config = raydnn.RunConfig(
-            f"{folder}/model",
-            tf_random_seed=1,
-            num_workers=case.workers,
-            num_ps_replicas=case.workers,
-            resources_per_worker={"CPU": 0.25} if case.workers else None,
-            save_checkpoints_steps=0,
-            save_summary_steps=0,
-            log_step_count_steps=None,
+    reports = train(
+        CLICK_HIDDEN,
+        features,
+        lambda: raydnn.inputs.from_arrow(table, label="clicked", batch_size=case.batch, num_epochs=None),
+        steps=steps,
+        workers=case.workers,
+        threads=case.threads,
+        is_spread=True,
+    )
+    return slowest(reports).seconds
+
+
+def measure(kind: str, steps: int) -> list[dict[str, Any]]:
+    """Train all cases of a kind.
+
+    Returns:
+        For each the case, 'seconds' of the parts of a step, and 'speed' in rows a second.
+    """
+    figures = []
+    for case in GROWTH[kind]:
+        with cluster() if case.workers else nullcontext():
+            seconds = seconds_a_step(case, steps)
+        figures.append({**asdict(case), "seconds": seconds, "speed": case.batch / sum(seconds.values())})
+        relative = figures[-1]["speed"] / figures[0]["speed"]
+        print(f"{kind} {figures[-1][kind]:,}: {figures[-1]['speed']:,.0f} rows/s, {relative:.2f}", flush=True)
+    return figures
+
+
+def plot(path: Path, kind: str, figures: list[dict[str, Any]]) -> None:
+    """Draw the relative speeds of one kind, each point with its rows a second."""
+    values = [figure[kind] for figure in figures]
+    speeds = [figure["speed"] for figure in figures]
+    relative = [speed / speeds[0] for speed in speeds]
+    # Text stays text, and the same figures give the same file.
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.family": "sans-serif", "font.size": 9}):
+        figure, axes = plt.subplots(figsize=(4.8, 2.8))
+        axes.plot(values, relative, marker="o", color="#2563a8")
+        for value, height, speed in zip(values, relative, speeds, strict=True):
+            place, box = (0, 8), {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+            axes.annotate(f"{speed:,.0f}", (value, height), place, textcoords="offset points", ha="center", bbox=box)
+        axes.set(xscale="log", xlabel=TITLES[kind], ylabel="rows/s, relative", ylim=(0, 1.25 * max(relative)))
+        axes.set_xticks(values, [_short(value) for value in values])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.margins(x=0.09)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#dddddd")
+        axes.set_axisbelow(True)
+        figure.tight_layout()
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def table_of(kind: str, figures: list[dict[str, Any]]) -> str:
+    """The figures of one kind as Markdown, with the largest parts of a step."""
+    lines = [f"| {TITLES[kind]} | rows/s | against the first | a step | of it |", "|---|---|---|---|---|"]
+    for figure in figures:
+        step = sum(figure["seconds"].values())
+        parts = sorted(figure["seconds"].items(), key=lambda part: -part[1])
+        shares = ", ".join(f"{part} {seconds / step:.0%}" for part, seconds in parts if seconds >= 0.02 * step)
+        relative = figure["speed"] / figures[0]["speed"]
+        lines.append(
+            f"| {figure[kind]:,} | {figure['speed']:,.0f} | {relative:.2f} | {step * 1e3:,.1f} ms | {shares} |"
         )
-        classifier = raydnn.DNNClassifier(
-            HIDDEN,
-            features,
-            input_layer_partitioner=raydnn.fixed_size_partitioner(case.workers) if case.workers else None,
-            config=config,
-        )
-        classifier.train(
-            lambda: raydnn.inputs.from_arrow(table, label="clicked", batch_size=case.batch, num_epochs=None),
-            steps=steps,
-            hooks=[Times(Path(folder), case.threads)],
-        )
-        found = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
-    return max(found, key=lambda times: sum(times.values()))
+    return "\n".join(lines)
 
 
-@contextmanager
-def cluster() -> Iterator[None]:
-    """Ray on this machine, whose workers share its cores."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def write_page(folder: Path) -> None:
+    """Draw all figures of a folder, and show them with their tables in its FIGURES.md."""
+    blocks = ["# How training grows", "Written by `benchmarks/growth.py`."]
+    for kind, title in TITLES.items():
+        if (folder / f"{kind}.json").exists():
+            figures = json.loads((folder / f"{kind}.json").read_text())
+            plot(folder / f"{kind}.svg", kind, figures)
+            blocks += [f"## {title.capitalize()}", f"![rows/s by {title}]({kind}.svg)", table_of(kind, figures)]
+    (folder / "FIGURES.md").write_text("\n\n".join(blocks) + "\n")
 
 
-def plot(folder: Path, kind: str, cases: list[Case], speeds: list[float]) -> None:
-    """Draw the speeds of one kind of growth."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figure, axes = plt.subplots(figsize=(5, 3.2))
-    axes.plot([getattr(case, kind) for case in cases], [speed / speeds[0] for speed in speeds], marker="o")
-    axes.set(xscale="log", xlabel=kind.replace("_", " "), ylabel="rows/s, relative", ylim=(0, None))
-    figure.tight_layout()
-    figure.savefig(folder / f"{kind}.svg")
-    plt.close(figure)
+def _short(value: int) -> str:
+    return f"{value / 1e6:g}M" if value >= 1_000_000 else f"{value:,}"
 
 
 def main() -> None:
     """Measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", nargs="+", choices=list(GROWTH), default=list(GROWTH))
-    parser.add_argument("--steps", type=int, default=20, help="of each training, the first 3 of which do not count")
-    parser.add_argument("--plots", type=Path, help="folder for the pictures")
-    parser.add_argument("--out", type=Path, help="JSON file for all figures, with the parts of the steps")
+    parser.add_argument("--steps", type=int, default=25, help=f"of each training, {WARM_UP} of which do not count")
+    parser.add_argument("--plots", type=Path, default=Path(__file__).parent / "growth", help="folder of the pictures")
     arguments = parser.parse_args()
-    figures = []
+    if arguments.steps <= WARM_UP:
+        parser.error(f"--steps must be more than {WARM_UP}, which do not count; got {arguments.steps}")
+    arguments.plots.mkdir(parents=True, exist_ok=True)
     for kind in arguments.kinds:
-        speeds: list[float] = []
-        for case in GROWTH[kind]:
-            with cluster() if case.workers else tempfile.TemporaryDirectory():
-                times = seconds_a_step(case, arguments.steps)
-            speeds.append(case.batch / sum(times.values()))
-            figures.append({**asdict(case), "kind": kind, "seconds": times})
-            print(f"{kind} {getattr(case, kind):,}: {speeds[-1]:,.0f} rows/s, {speeds[-1] / speeds[0]:.2f}", flush=True)
-        if arguments.plots is not None:
-            plot(arguments.plots, kind, GROWTH[kind], speeds)
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(figures, indent=1))
+        (arguments.plots / f"{kind}.json").write_text(json.dumps(measure(kind, arguments.steps), indent=1) + "\n")
+        write_page(arguments.plots)
 
 
 if __name__ == "__main__":

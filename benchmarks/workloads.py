@@ -22,6 +22,11 @@ from flights_data import LABEL, prepare
 
 ROW_GROUP = 65_536
 
+# Of the click logs: words of each string column, the exponent of their frequencies, and the hidden layers.
+CLICK_WORDS = [int(words) for words in np.geomspace(10, 200_000, 26)]
+CLICK_ZIPF = 1.05
+CLICK_FLOATS, CLICK_BUCKETS, CLICK_DIMENSION, CLICK_HIDDEN = 13, 100_000, 16, [1024, 512, 256]
+
 
 @dataclass(frozen=True)
 class Words:
@@ -66,17 +71,16 @@ def clicks(folder: Path, rows: int, multivalent: int = 0) -> Workload:
         multivalent: how many of the string columns hold five words in each row.
     """
     path = folder / f"clicks-{rows}-{multivalent}.parquet"
-    vocabularies = np.geomspace(10, 200_000, 26).astype(int)
     if not path.exists():
         random = np.random.default_rng(0)
         columns, score = {}, np.zeros(rows)
-        for place in range(13):
+        for place in range(CLICK_FLOATS):
             values = random.normal(size=rows).astype(np.float32)
             columns[f"float{place}"] = pa.array(values)
-            score += values / 13
-        for place, words in enumerate(vocabularies):
-            share = np.cumsum(1 / np.arange(1, words + 1) ** 1.05)
-            is_list = place >= 26 - multivalent
+            score += values / CLICK_FLOATS
+        for place, words in enumerate(CLICK_WORDS):
+            share = np.cumsum(1 / np.arange(1, words + 1) ** CLICK_ZIPF)
+            is_list = place >= len(CLICK_WORDS) - multivalent
             count = rows * (5 if is_list else 1)
             ids = np.searchsorted(share, random.uniform(0, share[-1], count)).astype(np.int32)
             column = pa.DictionaryArray.from_arrays(ids, pa.array([f"w{word}" for word in range(words)])).cast(
@@ -89,8 +93,12 @@ def clicks(folder: Path, rows: int, multivalent: int = 0) -> Workload:
                 score += (ids % 3 - 1) / 5
         columns["clicked"] = pa.array((random.uniform(size=rows) < 1 / (1 + np.exp(-score))).astype(np.int64))
         pq.write_table(pa.table(columns), path, row_group_size=ROW_GROUP)
-    names = {f"word{place}": Words(16, 100_000, is_multivalent=place >= 26 - multivalent) for place in range(26)}
-    return Workload(str(path), "clicked", {f"float{place}": (0, 1) for place in range(13)}, names, [1024, 512, 256])
+    names = {
+        f"word{place}": Words(CLICK_DIMENSION, CLICK_BUCKETS, is_multivalent=place >= len(CLICK_WORDS) - multivalent)
+        for place in range(len(CLICK_WORDS))
+    }
+    floats: dict[str, tuple[float, float]] = {f"float{place}": (0, 1) for place in range(CLICK_FLOATS)}
+    return Workload(str(path), "clicked", floats, names, CLICK_HIDDEN)
 
 
 def flights(folder: Path) -> Workload:

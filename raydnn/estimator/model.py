@@ -19,6 +19,7 @@ from raydnn.feature_column.encoder import WEIGHT
 from raydnn.inputs.batch import Batch
 from raydnn.model.batch import EncodedBatch
 from raydnn.model.initializers import values_follow
+from raydnn.model.threads import threads_for
 from raydnn.model.variable import Variable
 from raydnn.model.variable_store import VariableStore
 from raydnn.train.checkpoint import VariableReader
@@ -77,6 +78,7 @@ class Model:
         self._is_own = not hasattr(model_fn, "encoder")
         self._slots: Slots | TorchSlots | None = None
         self._variables: dict[str, Variable] = {}
+        self._dense_values = 0
         self.prediction_hooks: Sequence[SessionRunHook] = ()
 
     @property
@@ -106,6 +108,7 @@ class Model:
             if variable.name in self._variables:
                 raise ValueError(f"there are two variables called '{variable.name}'; rename a layer or a variable")
             self._variables[variable.name] = variable
+        self._dense_values = sum(each.tensor.numel() for each in self._variables.values() if each.group is None)
         if spec.train_op is not None:
             self._slots = make_slots(spec.train_op, self._variables.values())
             self._module = self._replicas.wrap(self._step, uses_all=not self._is_own)
@@ -135,6 +138,11 @@ class Model:
 
     def train(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Make one update; see `raydnn.train.loop.TrainableModel`."""
+        # Each weight is multiplied and added for each row: once forward, twice backward.
+        with self._threads(6 * batch.num_rows):
+            return self._train(batch, fetches, feeds)
+
+    def _train(self, batch: Batch, fetches: set[str], feeds: Mapping[str, Any] | None) -> dict[str, Any]:
         call = Call(feeds or {}, batch.first_row)
         if SUMMARY in fetches:
             call.scalars, call.histograms = {}, {}
@@ -181,7 +189,7 @@ class Model:
 
     def run(self, batch: Batch, feeds: Mapping[str, Any] | None = None) -> EstimatorSpec:
         """What the model function makes of one batch, without an update."""
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads(2 * batch.num_rows):
             return self._call(batch, Call(feeds or {}, batch.first_row))
 
     def predict(self, batch: Batch, feeds: Mapping[str, Any] | None = None) -> Any:
@@ -258,6 +266,10 @@ class Model:
             known = ", ".join(sorted(call.placeholders)) or "none"
             raise ValueError(f"{', '.join(unknown)} cannot be fed; the model's placeholders are {known}")
         return spec
+
+    def _threads(self, operations_per_weight: int) -> AbstractContextManager[None]:
+        """As many threads as the layers are worth; a function of the user's own may do more than its weights tell."""
+        return nullcontext() if self._is_own else threads_for(operations_per_weight * self._dense_values)
 
     def _seeded(self) -> AbstractContextManager[None]:
         """Makes what a training model function of the user's own draws from torch depend on seed, step and rank."""

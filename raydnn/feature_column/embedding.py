@@ -96,7 +96,7 @@ def indicator_column(categorical_column: CategoricalColumn) -> IndicatorColumn:
 def embedding_column(
     categorical_column: CategoricalColumn,
     dimension: int,
-    combiner: str = "mean",
+    combiner: str | None = "mean",
     initializer: Callable[..., Any] | None = None,
     ckpt_to_load_from: str | None = None,
     tensor_name_in_ckpt: str | None = None,
@@ -130,7 +130,7 @@ def embedding_column(
     return EmbeddingColumn(
         categorical_column,
         int(dimension),
-        combiner,
+        combiner or "mean",
         initializer,
         ckpt_to_load_from,
         tensor_name_in_ckpt,
@@ -143,7 +143,7 @@ def embedding_column(
 def shared_embedding_columns(
     categorical_columns: Sequence[CategoricalColumn],
     dimension: int,
-    combiner: str = "mean",
+    combiner: str | None = "mean",
     initializer: Callable[..., Any] | None = None,
     shared_embedding_collection_name: str | None = None,
     ckpt_to_load_from: str | None = None,
@@ -185,7 +185,7 @@ def shared_embedding_columns(
 def shared_embeddings(
     categorical_columns: Sequence[CategoricalColumn],
     dimension: int,
-    combiner: str = "mean",
+    combiner: str | None = "mean",
     initializer: Callable[..., Any] | None = None,
     shared_embedding_collection_name: str | None = None,
     ckpt_to_load_from: str | None = None,
@@ -213,7 +213,7 @@ def shared_embeddings(
 def _shared(
     categorical_columns: Sequence[CategoricalColumn],
     dimension: int,
-    combiner: str,
+    combiner: str | None,
     initializer: Callable[..., Any] | None,
     collection_name: str | None,
     ckpt_to_load_from: str | None,
@@ -244,7 +244,7 @@ def _shared(
         SharedEmbeddingColumn(
             column,
             int(dimension),
-            combiner,
+            combiner or "mean",
             initializer,
             ckpt_to_load_from,
             tensor_name_in_ckpt,
@@ -264,7 +264,7 @@ def _unweighted(column: CategoricalColumn) -> CategoricalColumn:
 
 def _check_arguments(
     dimension: int,
-    combiner: str,
+    combiner: str | None,
     initializer: Any,
     ckpt_to_load_from: str | None,
     tensor_name_in_ckpt: str | None,
@@ -272,7 +272,7 @@ def _check_arguments(
     if dimension is None or dimension < 1:
         raise ValueError(f"dimension must be 1 or more; got {dimension}")
     check_whole(dimension, "dimension")
-    if combiner not in get_args(Combiner):
+    if combiner is not None and combiner not in get_args(Combiner):
         raise ValueError(f"combiner must be one of {', '.join(get_args(Combiner))}; got {combiner!r}")
     if initializer is not None and not callable(initializer):
         raise ValueError(f"initializer must be callable (shape, dtype=...) -> array; got {initializer!r}")

@@ -69,12 +69,14 @@ class WeightedCategoricalColumn(CategoricalColumn):
     def _weights(self, features: RawFeatures) -> NDArray[np.float32]:
         found = features.dtype(self.weight_feature_key)
         flat = features.flat(self.weight_feature_key)
-        if found != self.dtype and not pa.types.is_null(flat.values.type):
+        both_floating = is_floating(found) and is_floating(self.dtype)
+        if found != self.dtype and not both_floating and not pa.types.is_null(flat.values.type):
             raise ValueError(
                 f"column '{self.name}': weights are declared with dtype {self.dtype} but feature "
                 f"'{self.weight_feature_key}' holds {found}; declare dtype='{found}' or cast it"
             )
-        values = flat.values
+        # TensorFlow makes all floating features float32 first, so what is 0 then counts as missing.
+        values = flat.values.cast(pa.float32()) if is_floating(found) else flat.values
         if flat.is_dense:
             values = values.filter(pc.fill_null(pc.not_equal(values, 0), False))
         return values.to_numpy(zero_copy_only=False).astype(np.float32)
@@ -88,7 +90,7 @@ def weighted_categorical_column(
     Args:
         categorical_column: gives the ids.
         weight_feature_key: name of the feature with the weights, as many as there are ids.
-        dtype: of that feature, integer or floating.
+        dtype: of that feature, integer or floating; a floating one may have any width.
 
     Raises:
         ValueError: not a categorical column, a bad key, or a dtype that is no number's.

@@ -10,12 +10,21 @@ from torch import Tensor
 
 Activation = Callable[[Tensor], Tensor]
 
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def _selu(x: Tensor) -> Tensor:
+    # At exactly 0, where rows without ids and fresh biases lie, torch's gradient is that from below, TensorFlow's that
+    # from above. The clamp keeps expm1 from overflowing where it is not chosen.
+    return _SELU_SCALE * torch.where(x < 0, _SELU_ALPHA * torch.expm1(x.clamp(max=0)), x)
+
+
 _BY_NAME: dict[str, Activation] = {
     "relu": torch.relu,
     "relu6": F.relu6,
     "leaky_relu": partial(F.leaky_relu, negative_slope=0.2),
     "elu": F.elu,
-    "selu": F.selu,
+    "selu": _selu,
     "gelu": F.gelu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -61,7 +70,7 @@ def activation_name(function: Any) -> str | None:
         return "linear"
     if isinstance(function, str):
         return function if function in _BY_NAME else None
-    same = {torch.nn.functional.relu: "relu", torch.sigmoid: "sigmoid", torch.tanh: "tanh"}
+    same = {F.relu: "relu", F.selu: "selu", torch.sigmoid: "sigmoid", torch.tanh: "tanh"}
     for name, known in _BY_NAME.items():
         if known is function:
             return name

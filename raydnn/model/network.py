@@ -99,7 +99,9 @@ class InputLayer(nn.Module):
 
     def table_name(self, column: EmbeddingColumn) -> str:
         """The name of the variable that a column reads."""
-        path = [scoped_name(name) for name in column.table_path]
+        # The name of a collection is the user's own: there TensorFlow lets '/' stand.
+        kept = "/" if isinstance(column, SharedEmbeddingColumn) else ""
+        path = [scoped_name(name, kept) for name in column.table_path]
         parents = self._scope.split("/")
         return "/".join([*(parents if len(path) > 1 else parents[:-1]), *path])
 
@@ -286,9 +288,9 @@ def count_ids(ids: RowIds, num_rows: int, num_buckets: int) -> Tensor:
     return counts.view(num_rows, num_buckets)
 
 
-def scoped_name(name: str) -> str:
-    """A column name as it stands in variable names: characters outside A-Za-z0-9_.- become _."""
-    return re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
+def scoped_name(name: str, kept: str = "") -> str:
+    """A column name as it stands in variable names: characters outside A-Za-z0-9_.- and `kept` become _."""
+    return re.sub(rf"[^A-Za-z0-9_.\-{kept}]", "_", name)
 
 
 def _value_places(encoder: Encoder) -> dict[str, tuple[int, int]]:

@@ -66,7 +66,11 @@ def test_a_dimension_below_1_is_refused(dimension: Any) -> None:
         embedding_column(WORD, dimension)
 
 
-@pytest.mark.parametrize("combiner", ["max", "", None])
+def test_no_combiner_is_the_mean_as_in_tensorflow() -> None:
+    assert embedding_column(WORD, 2, combiner=None).combiner == "mean"
+
+
+@pytest.mark.parametrize("combiner", ["max", ""])
 def test_an_unknown_combiner_is_refused_with_the_known_ones(combiner: Any) -> None:
     with pytest.raises(ValueError, match=r"combiner must be one of mean, sqrtn, sum; got"):
         embedding_column(WORD, 2, combiner=combiner)

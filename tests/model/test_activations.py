@@ -47,6 +47,25 @@ def test_a_name_means_its_formula(name: str) -> None:
     torch.testing.assert_close(activation(name)(torch.tensor(VALUES)), expected)
 
 
+# d activation / dx at 0, from tf.GradientTape over tf.nn's functions (TensorFlow 2.15.1).
+SLOPES_AT_ZERO = {"relu": 0.0, "relu6": 0.0, "leaky_relu": 0.2, "elu": 1.0, "selu": 1.0507010221481323}
+
+
+@pytest.mark.parametrize(("name", "slope"), SLOPES_AT_ZERO.items())
+def test_the_gradient_at_a_kink_is_tensorflows(name: str, slope: float) -> None:
+    x = torch.zeros(1, requires_grad=True)
+    activation(name)(x).sum().backward()
+    assert x.grad is not None
+    assert float(x.grad) == pytest.approx(slope)
+
+
+def test_the_gradient_of_selu_is_finite_for_large_values() -> None:
+    x = torch.tensor([-1000.0, 1000.0], requires_grad=True)
+    activation("selu")(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([0.0, SELU_SCALE])
+
+
 def test_softmax_is_over_the_units_of_a_row() -> None:
     found = activation("softmax")(torch.tensor([[1.0, 2.0], [3.0, 3.0]]))
     odds = math.exp(1.0)
@@ -84,7 +103,13 @@ def test_a_known_function_can_be_written_by_a_name_that_means_the_same(name: str
 
 @pytest.mark.parametrize(
     ("function", "name"),
-    [(None, "linear"), (torch.nn.functional.relu, "relu"), (torch.relu, "relu"), (torch.sigmoid, "sigmoid")],
+    [
+        (None, "linear"),
+        (torch.nn.functional.relu, "relu"),
+        (torch.relu, "relu"),
+        (torch.nn.functional.selu, "selu"),
+        (torch.sigmoid, "sigmoid"),
+    ],
 )
 def test_torchs_own_functions_have_names(function: Any, name: str) -> None:
     assert activation_name(function) == name

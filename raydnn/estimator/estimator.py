@@ -249,14 +249,16 @@ class Estimator:
             ValueError: bad steps, an unknown checkpoint, or input that does not fit the columns.
             AbortedError: with `RunConfig(num_evaluators=...)`, processes that evaluate died again and again.
         """
-        if steps is not None and steps <= 0:
-            raise ValueError(f"steps must be positive; got {steps}")
+        if steps is not None and (steps <= 0 or steps != int(steps)):
+            raise ValueError(f"steps must be positive and whole; got {steps}")
         checked_hooks = check_hooks(hooks, "hooks")
         storage.check_writable(self.model_dir)
         checkpoint = self._checkpoint(checkpoint_path)
         if checkpoint is None:
             logger.info("There is no checkpoint in %s: evaluating the model as initialised", self.model_dir)
-        metrics = evaluate_dealt(self._job(ModeKeys.EVAL, input_fn, checkpoint), steps, checked_hooks)
+        metrics = evaluate_dealt(
+            self._job(ModeKeys.EVAL, input_fn, checkpoint), None if steps is None else int(steps), checked_hooks
+        )
         evaluation.write_eval_summary(self.eval_dir(name), metrics, None if checkpoint is None else checkpoint.path)
         record_evaluation(self.model_dir, self._config, metrics, name)
         return metrics
@@ -531,7 +533,7 @@ class Estimator:
 
     def _checkpoint(self, path: str | None) -> CheckpointReader | None:
         """The checkpoint to use: the given one, the latest, or None."""
-        if path is None:
+        if not path:
             return self._newest()
         try:
             return CheckpointReader(str(path))

@@ -28,6 +28,25 @@ UnitMap = Callable[[Callable[[Unit], pa.RecordBatch], Iterable[Unit]], Iterator[
 
 
 @dataclass(frozen=True)
+class Part:
+    """The replica's part of a global batch, before it becomes tensors.
+
+    Attributes:
+        rows: prepared, in one piece or more; maybe none.
+        global_rows, first_row, cursor: see `Batch`.
+    """
+
+    rows: list[pa.RecordBatch]
+    global_rows: int
+    first_row: int = 0
+    cursor: Cursor | None = None
+
+    @cached_property
+    def num_rows(self) -> int:
+        return sum(rows.num_rows for rows in self.rows)
+
+
+@dataclass(frozen=True)
 class Reader:
     """How raw rows become a model's batches.
 
@@ -49,13 +68,13 @@ class Reader:
         # Where in the global batch its rows begin is not known; far from those of the others is enough.
         return replace(self, rank=0, num_ranks=1, first_row=self.rank * _FAR)
 
-    def batch(self, rows: pa.RecordBatch, global_rows: int, first_row: int = 0, cursor: Cursor | None = None) -> Batch:
+    def batch(self, rows: pa.RecordBatch, global_rows: int) -> Batch:
         """A batch from prepared rows."""
-        (batch,) = self.batches([Part([rows], global_rows, first_row, cursor)])
+        (batch,) = self.batches([Part([rows], global_rows)])
         return batch
 
-    def batches(self, parts: "Sequence[Part]") -> list[Batch]:
-        """Batches from prepared rows, made together."""
+    def batches(self, parts: Sequence[Part]) -> list[Batch]:
+        """Batches that become tensors together."""
         rows = concat_batches([rows for part in parts for rows in part.rows])
         sizes = [part.num_rows for part in parts]
         made = zip(parts, accumulate(sizes), self.to_tensors(rows, sizes), strict=True)
@@ -71,25 +90,6 @@ class Reader:
             )
             for part, end, (features, labels) in made
         ]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The replica's part of a global batch, before it becomes tensors.
-
-    Attributes:
-        rows: prepared, end to end; maybe none, but one piece at least.
-        global_rows, first_row, cursor: see `Batch`.
-    """
-
-    rows: list[pa.RecordBatch]
-    global_rows: int
-    first_row: int = 0
-    cursor: Cursor | None = None
-
-    @cached_property
-    def num_rows(self) -> int:
-        return sum(rows.num_rows for rows in self.rows)
 
 
 @dataclass(frozen=True)

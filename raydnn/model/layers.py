@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from raydnn.model.initializers import GlorotUniform, Ones, Zeros, initial_value
+from raydnn.model.products import affine
 from raydnn.model.variable import Variable
 
 AllSum = Callable[[Tensor], Tensor]
@@ -61,7 +62,7 @@ class Dense(nn.Module):
         if self.bias is None:
             return x @ self.kernel
         if x.dim() == 2:
-            return torch.addmm(self.bias, x, self.kernel)
+            return affine(x, self.kernel, self.bias)
         return x @ self.kernel + self.bias
 
 

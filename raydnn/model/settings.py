@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from raydnn.feature_column.encoder import Encoder
@@ -50,12 +51,18 @@ class NetworkSettings:
             exchange: the replicas that tables of more than one slice are spread over; None keeps all rows here.
 
         Raises:
-            TypeError: hidden_units is not iterable or holds something that is no number; a bad activation_fn.
+            TypeError: hidden_units is not iterable or holds something that is no number; a bad activation_fn or
+                partitioner.
             ValueError: sizes below 1, an unknown activation, or a dropout outside [0, 1).
         """
         units = self._checked_units()
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is the probability of dropping, in [0, 1); got {self.dropout}")
+        if self.dropout is not None and not (isinstance(self.dropout, Real) and 0 <= self.dropout < 1):
+            raise ValueError(f"dropout is the probability of dropping, in [0, 1); got {self.dropout!r}")
+        if self.input_layer_partitioner is not None and not callable(self.input_layer_partitioner):
+            raise TypeError(
+                "input_layer_partitioner must be a function of shape and dtype, such as "
+                f"raydnn.fixed_size_partitioner(2); got {self.input_layer_partitioner!r}"
+            )
         function = activation(self.activation_fn)
         partitioner = self.input_layer_partitioner or default_partitioner or min_max_variable_partitioner()
         return DNN(

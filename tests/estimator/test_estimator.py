@@ -353,15 +353,15 @@ class TestEvaluate:
         alone = [estimator.evaluate(lambda batch=batch: iter([batch]))["loss"] for batch in batches]
         assert estimator.evaluate(lambda: iter(batches))["loss"] == pytest.approx(np.mean(alone), rel=1e-6)
 
-    @pytest.mark.parametrize(("steps", "expected"), [(2, 2), (None, 4), (9, 4)])
+    @pytest.mark.parametrize(("steps", "expected"), [(2, 2), (2.0, 2), (None, 4), (9, 4)])
     def test_it_stops_after_steps_or_at_the_end_of_the_input(
         self, tmp_path: Path, steps: int | None, expected: int
     ) -> None:
         estimator = fake_classifier(tmp_path).train(fake_input_fn(1))
         assert estimator.evaluate(fake_input_fn(4), steps=steps) == estimator.evaluate(fake_input_fn(expected))
 
-    @pytest.mark.parametrize("steps", [0, -1])
-    def test_bad_steps_are_refused(self, tmp_path: Path, steps: int) -> None:
+    @pytest.mark.parametrize("steps", [0, -1, 1.5])
+    def test_bad_steps_are_refused(self, tmp_path: Path, steps: Any) -> None:
         with pytest.raises(ValueError, match="steps must be positive"):
             fake_classifier(tmp_path).evaluate(fake_input_fn(), steps=steps)
 

@@ -60,6 +60,17 @@ def test_a_dropout_that_is_no_probability_below_1_is_refused(dropout: float) -> 
         build(NetworkSettings([3], dropout=dropout))
 
 
+@pytest.mark.parametrize("settings", [NetworkSettings([3], dropout="0.5"), NetworkSettings([3], dropout=[0.5])])
+def test_a_dropout_that_is_no_number_is_refused(settings: NetworkSettings) -> None:
+    with pytest.raises(ValueError, match=r"dropout is the probability of dropping, in \[0, 1\); got ('0.5'|\[0.5\])"):
+        build(settings)
+
+
+def test_a_partitioner_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match="input_layer_partitioner must be a function of shape and dtype.*; got 5"):
+        build(NetworkSettings([3], input_layer_partitioner=5))
+
+
 @pytest.mark.parametrize("dropout", [None, 0, 0.0, 0.5, 0.999])
 def test_a_probability_below_1_is_accepted(dropout: float | None) -> None:
     build(NetworkSettings([3], dropout=dropout))

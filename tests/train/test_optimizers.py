@@ -17,7 +17,7 @@ from raydnn.feature_column import categorical_column_with_identity, embedding_co
 from raydnn.model.batch import RowIds
 from raydnn.model.tables import Table, TableGroup, TableUse
 from raydnn.model.variable import Variable
-from raydnn.train.optimizers.optimizer import Optimizer
+from raydnn.train.optimizers.optimizer import Optimizer, Step
 from raydnn.train.optimizers.resolve import resolve_optimizer
 from raydnn.train.optimizers.slots import Slots
 from raydnn.train.optimizers.torch_optimizer import TorchOptimizer
@@ -610,3 +610,33 @@ def test_an_optimizer_without_a_name_is_refused(name: Any) -> None:
     # TensorFlow 2.15.1: ValueError, "Must specify the optimizer name".
     with pytest.raises(ValueError, match="name must not be empty"):
         train.AdagradOptimizer(0.1, name=name)
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (lambda: train.GradientDescentOptimizer(None), "learning_rate"),
+        (lambda: train.AdagradOptimizer("0.1"), "learning_rate"),
+        (lambda: train.AdagradOptimizer(0.1, None), "initial_accumulator_value"),
+        (lambda: train.MomentumOptimizer(0.1, None), "momentum"),
+        (lambda: train.RMSPropOptimizer(0.1, decay="0.9"), "decay"),
+        (lambda: train.AdamOptimizer(0.1, beta2=None), "beta2"),
+        (lambda: train.FtrlOptimizer(0.1, None), "learning_rate_power"),
+    ],
+)
+def test_a_hyperparameter_that_is_no_number_is_named(made: Callable[[], Any], name: str) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be a number; got (None|'0.[19]')$"):
+        made()
+
+
+def test_numbers_of_numpy_and_torch_are_numbers() -> None:
+    for value in (np.float32(0.5), np.int64(1), torch.tensor(0.5)):
+        train.MomentumOptimizer(value, value)
+
+
+def test_what_a_rule_divides_by_must_not_be_0() -> None:
+    with pytest.raises(ValueError, match="beta1 must not be 1"):
+        train.AdamOptimizer(0.1, beta1=1.0)
+    weights, slots = [torch.ones(1)], [[torch.ones(1)], [torch.ones(1)]]
+    with pytest.raises(ValueError, match="learning_rate is 0, by which Ftrl divides"):
+        train.FtrlOptimizer(0.1).update(Step(0.0, {}), weights, [torch.ones(1)], *slots)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from raydnn.train.learning_rate import LearningRate
-from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors
+from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_numbers
 
 _POWERS = ("beta1_power", "beta2_power")
 
@@ -24,6 +24,9 @@ class AdamOptimizer(Optimizer):
         beta2: b2.
         epsilon: added to the root of s before it is corrected (torch adds it after).
         name: of the slots.
+
+    Raises:
+        ValueError: beta1 is 1.
     """
 
     slot_values = (0.0, 0.0)
@@ -39,6 +42,9 @@ class AdamOptimizer(Optimizer):
         name: str = "Adam",
     ) -> None:
         super().__init__(learning_rate, name)
+        check_numbers(beta1=beta1, beta2=beta2, epsilon=epsilon)
+        if beta1 == 1:
+            raise ValueError("beta1 must not be 1: the rule divides by 1 - beta1")
         self._betas = (beta1, beta2)
         self._epsilon = epsilon
 

@@ -3,7 +3,7 @@
 import torch
 
 from raydnn.train.learning_rate import LearningRate
-from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_not_negative
+from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_not_negative, check_numbers
 
 
 class FtrlOptimizer(Optimizer):
@@ -44,6 +44,7 @@ class FtrlOptimizer(Optimizer):
         l2_shrinkage_regularization_strength: float = 0.0,
         beta: float | None = None,
     ) -> None:
+        check_numbers(learning_rate_power=learning_rate_power)
         if learning_rate_power > 0:
             raise ValueError(f"learning_rate_power must be 0 or less; got {learning_rate_power}")
         check_not_negative(
@@ -67,6 +68,8 @@ class FtrlOptimizer(Optimizer):
     def update(self, step: Step, weights: Tensors, gradients: Tensors, *slots: Tensors) -> None:
         accumulators, linears = (list(slot) for slot in slots)
         values, grads, rate = list(weights), list(gradients), step.learning_rate
+        if rate == 0:
+            raise ValueError("learning_rate is 0, by which Ftrl divides; let its schedule end above 0")
         before = torch._foreach_pow(accumulators, self._power)
         torch._foreach_addcmul_(accumulators, grads, grads)
         after = torch._foreach_pow(accumulators, self._power)

@@ -3,7 +3,7 @@
 import torch
 
 from raydnn.train.learning_rate import LearningRate
-from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors
+from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_numbers
 
 
 class MomentumOptimizer(Optimizer):
@@ -27,6 +27,7 @@ class MomentumOptimizer(Optimizer):
         use_nesterov: bool = False,
     ) -> None:
         super().__init__(learning_rate, name)
+        check_numbers(momentum=momentum)
         self._momentum = momentum
         self._use_nesterov = use_nesterov
 

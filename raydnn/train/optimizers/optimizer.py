@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from raydnn.train.learning_rate import LearningRate
+from raydnn.train.learning_rate import LearningRate, Schedule
 
 Tensors = Sequence[Tensor]
 
@@ -49,6 +49,7 @@ class Optimizer(ABC):
 
     Raises:
         ValueError: no name.
+        TypeError: a hyperparameter that is no number.
 
     Attributes:
         rows_only: whether a gradient of some rows changes those rows alone; False means that the other rows
@@ -60,6 +61,8 @@ class Optimizer(ABC):
     def __init__(self, learning_rate: LearningRate, name: str) -> None:
         if not name:
             raise ValueError(f"name must not be empty, as slots are called by it; got {name!r}")
+        if not callable(learning_rate) and not isinstance(learning_rate, Schedule):
+            check_numbers(learning_rate=learning_rate)
         self.learning_rate = learning_rate
         self.name = name
 
@@ -102,12 +105,25 @@ class Optimizer(ABC):
         return TrainOp(self, loss)
 
 
+def check_numbers(**values: Any) -> None:
+    """Refuse hyperparameters that are no numbers.
+
+    Raises:
+        TypeError: one is not; the message names it.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+            raise TypeError(f"{name} must be a number; got {value!r}")
+
+
 def check_not_negative(**values: float) -> None:
     """Refuse negative hyperparameters.
 
     Raises:
         ValueError: one is negative; the message names it.
+        TypeError: one is no number.
     """
+    check_numbers(**values)
     for name, value in values.items():
         if value < 0:
             raise ValueError(f"{name} must not be negative; got {value}")
@@ -118,7 +134,9 @@ def check_positive(**values: float) -> None:
 
     Raises:
         ValueError: one is not; the message names it.
+        TypeError: one is no number.
     """
+    check_numbers(**values)
     for name, value in values.items():
         if value <= 0:
             raise ValueError(f"{name} must be positive; got {value}")

@@ -3,7 +3,7 @@
 import torch
 
 from raydnn.train.learning_rate import LearningRate
-from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors
+from raydnn.train.optimizers.optimizer import Optimizer, Step, Tensors, check_numbers
 
 
 class RMSPropOptimizer(Optimizer):
@@ -31,6 +31,7 @@ class RMSPropOptimizer(Optimizer):
         name: str = "RMSProp",
     ) -> None:
         super().__init__(learning_rate, name)
+        check_numbers(decay=decay, momentum=momentum, epsilon=epsilon)
         self._decay = decay
         self._momentum = momentum
         self._epsilon = epsilon

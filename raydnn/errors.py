@@ -70,7 +70,7 @@ class AbortedError(OpError, RuntimeError):
 
 
 class UnavailableError(OpError, ConnectionError):
-    """A part of the cluster cannot be reached."""
+    """A part of the cluster cannot be reached. For code that catches it; nothing here raises it."""
 
 
 class ResourceExhaustedError(OpError, OSError):

@@ -96,7 +96,7 @@ def run(*arguments: str | Path, folder: Path | None = None, **variables: str) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
         cwd=folder,
         env={**os.environ, **variables},
     )

@@ -6,15 +6,34 @@ import os
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# One process that reads the ends of Parquet files, in place of 32.
+os.environ.setdefault("RAY_DATA_PARQUET_FOOTER_NUM_ACTORS", "1")
 
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# What commands print, and whom they talk to, does not depend on who runs the tests.
+for name in ("FORCE_COLOR", "PY_COLORS", "COLUMNS", "LINES", "RAY_ADDRESS", "TF_CONFIG", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(name, None)
+os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+# The same examples each time, however long a busy machine takes for one.
+hypothesis.settings.register_profile(
+    "raydnn",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("raydnn")
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ class RayHead:
         """
         env = {**self._client_env, "RAY_ADDRESS": f"http://127.0.0.1:{self._dashboard_port}"}
         command = [*_ray(), "job", "submit", f"--submission-id={name}", "--", *entrypoint.split()]
-        result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=150)
+        result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=400)
         return result.stdout + result.stderr
 
     def begin(self, name: str, entrypoint: str) -> None:
@@ -155,7 +155,7 @@ class RayHead:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=300,
         )
         assert result.returncode == 0, result.stdout + result.stderr
 
@@ -168,7 +168,7 @@ class RayHead:
         command = [*_ray(), "start", f"--address=127.0.0.1:{self.port}", f"--num-cpus={num_cpus}"]
         command += ["--disable-usage-stats", "--object-store-memory=100000000"]
         command += ["--min-worker-port=30000", "--max-worker-port=31999"]
-        subprocess.run(command, env=self._env, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, env=self._env, check=True, capture_output=True, timeout=180)
         wait_until(self._other_nodes, f"another node, see {self._log}")
         (node,) = self._other_nodes()
         return node

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START_SECS = 60
+START_SECS = 240
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "anyone",

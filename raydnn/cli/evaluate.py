@@ -20,7 +20,7 @@ def evaluate(
 ) -> None:
     """Compute the metrics of a trained model on the rows of data.eval.
 
-    Example: raydnn evaluate run.yaml --checkpoint runs/flights/model.ckpt-500 --set data.eval=june.parquet
+    Example: raydnn evaluate run.yaml --checkpoint runs/flights/model/model.ckpt-500 --set data.eval=june.parquet
     """
     with output_of("evaluate", as_json, debug, log_format) as output:
         run = runs.load_run(run_file, overrides)

@@ -1,6 +1,5 @@
 """The command `raydnn inspect`."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +26,7 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
                 "name": name,
                 "shape": shape,
                 "dtype": dtypes[name],
-                "bytes": _num_bytes(shape, dtypes[name]),
+                "bytes": raydnn.train.checkpoint.manifest.num_bytes(shape, dtypes[name]),
                 "parts": 1 if manifest is None else len(manifest.variables[name].parts),
             }
             for name, shape in sorted(reader.get_variable_to_shape_map().items())
@@ -57,10 +56,3 @@ def inspect(model_dir: ModelDir, as_json: AsJson = False, debug: Debug = False) 
             output.show(runs.ledger_table(epochs))
         if position is not None:
             output.show(f"The input goes on at epoch {position['epoch'] + 1}, batch {position['batch'] + 1}.")
-
-
-def _num_bytes(shape: list[int], dtype: str) -> int:
-    """Bytes of a variable's values; 0 where their size is not that of a number."""
-    sizes = {"bool": 1, "string": 0}
-    bits = "".join(character for character in dtype if character.isdigit())
-    return math.prod(shape) * (sizes[dtype] if dtype in sizes else int(bits or 0) // 8)

@@ -17,7 +17,7 @@ RunFile = Annotated[str, typer.Argument(metavar="RUN.yaml", help="The run; a pat
 ModelDir = Annotated[str, typer.Argument(help="A model_dir, or the folder of one checkpoint.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Takes the place of a value of the run; may be given often."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Takes the place of a value of the file; may be given often."),
 ]
 Checkpoint = Annotated[str | None, typer.Option(help="Folder of a checkpoint; the newest of model_dir if left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write exactly one JSON object to standard output.")]

@@ -26,7 +26,8 @@ def predict(
 ) -> None:
     """Write the rows of data.predict with the predictions as further columns.
 
-    They stream through this process, or with workers through Ray actors: there may be any number of them.
+    They stream through this process, or with workers, and where only Ray Data reads, through Ray actors: there may be
+    any number of them.
 
     Example: raydnn predict run.yaml --out predicted --keys probabilities,class_ids
     """

@@ -11,6 +11,7 @@ from raydnn import storage
 from raydnn.config.rows import RowsInput
 from raydnn.errors import ConfigError
 from raydnn.estimator import Estimator
+from raydnn.inputs.arrays import without_dictionaries
 from raydnn.inputs.dataset import RayDatasetSource
 from raydnn.inputs.fragments import Fragments
 
@@ -95,16 +96,7 @@ def _tables(fragments: Fragments, size: int) -> Iterator[pa.Table]:
     for place, num_rows in enumerate(fragments.rows):
         table = pa.Table.from_batches([fragments.read(place, 0, num_rows, None)])
         for start in range(0, num_rows, size):
-            yield _without_dictionaries(table.slice(start, size))
-
-
-def _without_dictionaries(table: pa.Table) -> pa.Table:
-    """The table with strings where reading has left their places in a dictionary."""
-    fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-        for field in table.schema
-    ]
-    return table.cast(pa.schema(fields, table.schema.metadata))
+            yield without_dictionaries(table.slice(start, size))
 
 
 def _as(schema: pa.Schema, table: pa.Table) -> pa.Table:

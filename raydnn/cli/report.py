@@ -54,7 +54,6 @@ def report(
         path, settings = runs.run_file_of(place)
         run = runs.load_run(path, overrides, **settings)
         columns = None if slices is None else [name.strip() for name in slices.split(",")]
-        runs.trained(run, checkpoint)
         places = raydnn.report.write_report(run, out, slices=columns, max_rows=rows, checkpoint=checkpoint)
         output.add(**asdict(places))
         output.show(runs.metrics_table(f"{places.rows:,} rows of {places.scored}", places.metrics))

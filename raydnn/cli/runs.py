@@ -13,9 +13,6 @@ from raydnn.errors import ConfigError
 if TYPE_CHECKING:
     from raydnn.config import Run
 
-RUN_FILE = "run.yaml"
-"""The run that a model_dir was trained with last, overrides included."""
-
 
 def load_run(path: str, overrides: Sequence[str] | None, **settings: Any) -> "Run":
     """The run of a file.
@@ -47,12 +44,13 @@ def run_file_of(place: str) -> tuple[str, dict[str, str]]:
     Raises:
         ConfigError: it is a folder without a run file.
     """
-    inside = storage.join(place, RUN_FILE)
+    inside = storage.join(place, raydnn.config.RUN_FILE)
     if storage.exists(inside):
         return inside, {"model_dir": place}
     system, path = storage.filesystem(place)
     if system.isdir(path):
-        raise ConfigError(f"{place} holds no {RUN_FILE}, which raydnn train writes; give the run file instead")
+        name = raydnn.config.RUN_FILE
+        raise ConfigError(f"{place} holds no {name}, which raydnn train writes; give the run file instead")
     return place, {}
 
 
@@ -89,6 +87,18 @@ def exports(model_dir: str) -> list[str]:
         for name in storage.list_folder(folder)
         if re.fullmatch(r"\d{10}", name)
     ]
+
+
+def mlflow_line(folder: str, tracking_uri: str | None) -> str:
+    """How to look at what MLflow has of a model_dir or a sweep.
+
+    Args:
+        folder: which has the database unless a URI is given.
+        tracking_uri: of the settings.
+    """
+    store = tracking_uri or f"sqlite:///{folder}/mlflow.db"
+    is_server = store.startswith(("http://", "https://"))
+    return f"MLflow       {store if is_server else f'mlflow ui --backend-store-uri {store}'}"
 
 
 def ledger_table(epochs: Sequence["raydnn.train.LedgerEntry"]) -> Table:

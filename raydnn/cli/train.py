@@ -33,7 +33,7 @@ def train(
         run = runs.load_run(run_file, overrides, progress=is_watched)
         estimator = run.estimator()
         # For those who look at the model later, from wherever.
-        estimator.keep_with_model(runs.RUN_FILE, run.to_yaml(has_absolute_paths=True).encode())
+        estimator.keep_with_model(raydnn.config.RUN_FILE, run.to_yaml(has_absolute_paths=True).encode())
         start, ledger = time.monotonic(), raydnn.train.read_ledger(estimator.model_dir)
         with raydnn.train.stop_on_signals() as stop:
             try:
@@ -79,7 +79,5 @@ def _tell_places(output: Output, run: "Run", estimator: "raydnn.DNNClassifier") 
     lines.append(f"TensorBoard  tensorboard --logdir {model_dir}")
     tracking = run.run_config().tracking
     if tracking is not None:
-        store = getattr(tracking, "tracking_uri", None) or f"sqlite:///{model_dir}/mlflow.db"
-        is_server = store.startswith(("http://", "https://"))
-        lines.append(f"MLflow       {store if is_server else f'mlflow ui --backend-store-uri {store}'}")
+        lines.append(runs.mlflow_line(model_dir, getattr(tracking, "tracking_uri", None)))
     output.show(*lines)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 import raydnn
 from raydnn import storage
+from raydnn.cli import runs
 from raydnn.cli.options import AsJson, Debug, LogFormat, Logs, Overrides
 from raydnn.cli.output import FAILED, Output, output_of
 from raydnn.cli.sweep_display import watched
@@ -52,8 +53,7 @@ def tune(
         _tell_result(output, result)
         tracking = sweep.settings.tracking_settings
         if tracking is not None:
-            store = tracking.tracking_uri or f"sqlite:///{sweep.folder}/mlflow.db"
-            output.show(f"MLflow       mlflow ui --backend-store-uri {store}")
+            output.show(runs.mlflow_line(sweep.folder, tracking.tracking_uri))
         if result.best is None:
             output.exit_code = FAILED
             output.add(status="failed")
@@ -70,7 +70,7 @@ def _tell_plan(output: Output, sweep: "Sweep") -> None:
     """Say what would run, and what it takes."""
     plan = raydnn.tune.plan(sweep)
     first = raydnn.tune.first_configurations(sweep, SHOWN_CONFIGURATIONS)
-    trials = "until the time is over" if plan.trials is None else f"{plan.trials} trials"
+    trials = "until the time is over, or the whole grid has run" if plan.trials is None else f"{plan.trials} trials"
     output.add(
         configurations=first,
         plan={

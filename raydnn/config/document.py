@@ -17,7 +17,8 @@ from raydnn.config.messages import shown
 Place = tuple[int | str, ...]
 """Where a value stands: keys of mappings and places in lists."""
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""${NAME}, which stands for a variable of the environment."""
 _PASSWORD = re.compile(r"://[^/@:\s]*:(?!\$\{)[^/@\s]+@")
 _SECRET_KEY = re.compile(r"password|secret|token|credential|access.?key", re.IGNORECASE)
 _MERGE = "tag:yaml.org,2002:merge"
@@ -216,7 +217,7 @@ class Document:
         if _PASSWORD.search(value) or _is_secret(value, place):
             message = "holds a secret; put it into an environment variable and write ${NAME} in its place"
             self.problems.append(Problem(place, message))
-        names = _VARIABLE.findall(value)
+        names = VARIABLE.findall(value)
         for name in dict.fromkeys(names):
             if name not in os.environ:
                 message = f"the environment variable {name} is not set; set it, or write the value itself"
@@ -224,7 +225,7 @@ class Document:
                 return value
         if names:
             self.variables[place] = value
-        return _VARIABLE.sub(lambda match: os.environ[match[1]], value)
+        return VARIABLE.sub(lambda match: os.environ[match[1]], value)
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
@@ -259,7 +260,7 @@ def parse_value(text: str) -> Any:
 def _is_secret(value: str, place: Place) -> bool:
     """Whether a text is a secret by its key among the options of a reader, and not an environment variable's."""
     is_option = place[:1] == ("data",) and place[2:3] == ("options",)
-    return is_option and bool(_SECRET_KEY.search(str(place[-1]))) and not _VARIABLE.search(value)
+    return is_option and bool(_SECRET_KEY.search(str(place[-1]))) and not VARIABLE.search(value)
 
 
 def _line(node: yaml.Node) -> int:

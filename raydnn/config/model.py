@@ -128,7 +128,7 @@ class Model(Section):
     ) = None
     """Path of an earlier model, or the arguments of WarmStartSettings."""
     partitioner: _Partitioner | None = None
-    """Into how many slices the slots of each embedding table are stored; null keeps them whole."""
+    """Into how many slices tables are cut; null cuts those of more than 64 MiB into up to run.num_ps_replicas."""
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of DNNClassifier that were written."""

@@ -36,6 +36,9 @@ from raydnn.feature_column import make_parse_example_spec
 from raydnn.feature_column.columns import DenseColumn
 from raydnn.feature_column.parse_spec import FeatureSpec
 
+RUN_FILE = "run.yaml"
+"""Name of the file in a model_dir that holds the run it was trained with last, overrides included."""
+
 
 class Run(Section):
     """One run of a classifier: data, features, model, settings, evaluation and exports."""

@@ -5,11 +5,11 @@ from importlib import import_module
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raydnn.config.profiling import read_here
 from raydnn.config.rows import RowsInput
+from raydnn.inputs.arrays import without_dictionaries
 
 SEED = 7
 
@@ -39,7 +39,7 @@ def sample_rows(source: RowsInput, total: int, most: int) -> pa.Table:
         share = min(most / total, 1.0)
         tables = distributed.sample_files(source.format, source.paths, source.options, share, SEED)
     try:
-        return pa.concat_tables(map(_without_dictionaries, tables), promote_options="permissive").combine_chunks()
+        return pa.concat_tables(map(without_dictionaries, tables), promote_options="permissive").combine_chunks()
     except pa.ArrowTypeError as error:
         raise ValueError(
             f"the columns of {', '.join(source.paths)} are of types that do not go together: {error}"
@@ -65,11 +65,3 @@ def _taken(batches: Iterable[pa.RecordBatch], places: NDArray[np.int64]) -> Iter
         first, last = np.searchsorted(places, [start, start + batch.num_rows])
         yield pa.Table.from_batches([batch]).take(pa.array(places[first:last] - start))
         start += batch.num_rows
-
-
-def _without_dictionaries(table: pa.Table) -> pa.Table:
-    for place, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            decoded = pc.cast(table.column(place), field.type.value_type)
-            table = table.set_column(place, field.name, decoded)
-    return table

@@ -1,9 +1,7 @@
-"""Ray Data in the input path: opening a user's Ray Dataset, and loading units ahead."""
+"""A user's Ray Dataset as rows that can be read."""
 
 import logging
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,23 +10,18 @@ import ray
 import ray.cloudpickle
 import ray.data
 from pyarrow.fs import FileSelector, FileType
-from ray.exceptions import UserCodeException
-from ray.experimental import internal_kv
 
 from raydnn.distributed.cluster import ensure_ray, own_errors
 from raydnn.distributed.pipelines import bound, encoding_pipeline, quiet
 from raydnn.distributed.streaming import RayWindows
-from raydnn.inputs.arrays import concat_batches, table_to_batch
+from raydnn.inputs.arrays import table_to_batch
 from raydnn.inputs.dataset import Dataset, RayDatasetSource
 from raydnn.inputs.fragments import digest
-from raydnn.inputs.plan import Unit
 from raydnn.inputs.prepare import Preparer
 
 # Of the object store: beside the rows there must be room for what the pipeline and others keep there.
 STREAMED_FROM = 0.3
 STREAM_SHARE = 0.25
-
-_FAILURES = "raydnn failures"
 
 logger = logging.getLogger(__name__)
 
@@ -126,92 +119,6 @@ def _bytes_of_files(operator: Any) -> int | None:
     return sum(info.size or 0 for info in found)
 
 
-@dataclass(frozen=True)
-class _KeepsFailure:
-    """What a task does with a block; what it raises is kept under a key for the driver."""
-
-    function: Callable[[Any], pa.Table]
-    key: bytes
-
-    def __call__(self, block: Any) -> pa.Table:
-        try:
-            return self.function(block)
-        except Exception as error:
-            internal_kv._internal_kv_put(self.key, ray.cloudpickle.dumps(error), namespace=_FAILURES)
-            raise
-
-
-@contextmanager
-def _failures_kept(key: bytes) -> Iterator[None]:
-    """Raise what a task raised as it was: Ray Data would pass on its text alone."""
-    try:
-        yield
-    except UserCodeException as error:
-        kept = internal_kv._internal_kv_get(key, namespace=_FAILURES)
-        if kept is None:
-            raise
-        raise ray.cloudpickle.loads(kept) from error
-    finally:
-        internal_kv._internal_kv_del(key, namespace=_FAILURES)
-
-
-def map_in_ray_data(load: Callable[[Unit], pa.RecordBatch], units: Iterable[Unit]) -> Iterator[pa.RecordBatch]:
-    """Load units ahead with Ray Data, in their order.
-
-    Args:
-        load: can be sent to another process.
-        units: of a plan.
-    """
-    planned = list(units)
-    if not planned:
-        return
-    ensure_ray()
-    failure = uuid.uuid4().bytes
-    places = ray.data.from_items(list(range(len(planned))), override_num_blocks=len(planned))
-    with own_errors(), _failures_kept(failure), _quiet_and_ordered(places.context):
-        task = _KeepsFailure(_LoadUnits(load, planned), failure)
-        loaded = places.map_batches(task, batch_format="numpy", batch_size=1)
-        blocks = map(table_to_batch, loaded.iter_batches(batch_format="pyarrow", batch_size=None))
-        yield from _cut_at(blocks, [unit.num_rows for unit in planned])
-
-
-def _cut_at(blocks: Iterator[pa.RecordBatch], sizes: Iterable[int]) -> Iterator[pa.RecordBatch]:
-    """Rows cut again at the units' known sizes: Ray Data may merge and split blocks."""
-    rows: list[pa.RecordBatch] = []
-    held = 0
-    for size in sizes:
-        while held < size:
-            rows.append(next(blocks))
-            held += rows[-1].num_rows
-        whole = concat_batches(rows)
-        yield whole.slice(0, size)
-        rows, held = [whole.slice(size)], held - size
-
-
-@dataclass(frozen=True)
-class _LoadUnits:
-    """Loads the units whose places a block holds."""
-
-    load: Callable[[Unit], pa.RecordBatch]
-    units: Sequence[Unit]
-
-    def __call__(self, places: dict[str, Any]) -> pa.Table:
-        return pa.Table.from_batches([self.load(self.units[int(place)]) for place in places["item"]])
-
-
 @ray.remote(num_cpus=0)
 def _num_rows(block: pa.Table) -> int:
     return block.num_rows
-
-
-@contextmanager
-def _quiet_and_ordered(context: ray.data.DataContext) -> Iterator[None]:
-    """Run a data set's pipeline in input order and without Ray Data's own displays."""
-    options = context.execution_options
-    before = (options.preserve_order, context.enable_progress_bars, context.print_on_execution_start)
-    options.preserve_order, context.enable_progress_bars, context.print_on_execution_start = True, False, False
-    try:
-        with quiet():
-            yield
-    finally:
-        options.preserve_order, context.enable_progress_bars, context.print_on_execution_start = before

@@ -15,8 +15,9 @@ from ray.exceptions import RayError, RayTaskError
 from raydnn import errors
 from raydnn.distributed.cluster import ensure_ray, own_errors
 from raydnn.distributed.reports import DriverReports, reports_from_workers
-from raydnn.estimator.evaluation import EvaluatedBatches, InferenceJob
+from raydnn.estimator.evaluation import EvaluatedBatches
 from raydnn.estimator.evaluation_parts import CannotBeDealtError, evaluate_part, spans
+from raydnn.estimator.inference import InferenceJob
 from raydnn.estimator.run_config import RunConfig
 
 logger = logging.getLogger(__name__)

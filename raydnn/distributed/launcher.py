@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import signal
 import threading
 import time
@@ -19,6 +18,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from raydnn import storage
 from raydnn.distributed.cluster import check_cpus, cpus_wanted, ensure_ray, own_errors
 from raydnn.distributed.draining import DrainWatch
+from raydnn.distributed.environment import environment
 from raydnn.distributed.process_group import ProcessGroupReplicas, waiting_at_most
 from raydnn.distributed.reports import DriverReports, reports_from_workers
 from raydnn.distributed.shared_storage import check_shared
@@ -125,7 +125,7 @@ class RayLauncher:
             ),
         )
         settings = _TRAIN_SETTINGS | (_ELASTIC_SETTINGS if config.is_elastic else {})
-        with _environment(settings), _ctrl_c_kept(), own_errors():
+        with environment(settings), _ctrl_c_kept(), own_errors():
             trainer.fit()
         # Checkpoints are our own: what Ray Train kept of a finished run serves nobody.
         storage.remove_folder(storage_path if config.storage is None else storage.join(storage_path, run_name))
@@ -148,18 +148,6 @@ class _Trainer(TorchTrainer):
     def _register_sigint_handler(self, controller: Any) -> None:
         if not listen_again():
             super()._register_sigint_handler(controller)  # type: ignore[misc]
-
-
-@contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Variables of the environment for as long as the block runs; those that the user has set stay."""
-    added = {name: value for name, value in settings.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 @contextmanager

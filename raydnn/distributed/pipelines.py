@@ -44,15 +44,20 @@ def encoding_pipeline(dataset: Dataset, preparer: Preparer) -> tuple[ray.data.Da
     # A task needs to know of the label, not of the rows.
     encode = _Encode(preparer, replace(dataset, source=TableFragments(pa.table({}))))
     encoded = source.map_batches(encode, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
-    # With a context of its own: that of the given data set stays as it is.
-    encoded = ray.data.Dataset.copy(encoded, _deep_copy=True)
+    encoded = with_own_context(encoded)
     context = encoded.context
     context.execution_options.preserve_order = True
-    context.enable_progress_bars = context.print_on_execution_start = False
     context.raise_original_map_exception = True
     # Those who take the rows may rest for any time.
     context.execution_no_progress_timeout_s = -1
     return encoded, names
+
+
+def with_own_context(dataset: ray.data.Dataset) -> ray.data.Dataset:
+    """The same data set without Ray Data's displays, and with a context of its own: that of the given one stays."""
+    dataset = ray.data.Dataset.copy(dataset, _deep_copy=True)
+    dataset.context.enable_progress_bars = dataset.context.print_on_execution_start = False
+    return dataset
 
 
 def bound(encoded: ray.data.Dataset, num_bytes: float) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import ray.data
 
 from raydnn.distributed import sources
 from raydnn.distributed.cluster import own_errors
-from raydnn.distributed.pipelines import quiet
+from raydnn.distributed.pipelines import quiet, with_own_context
 
 
 def sample_files(
@@ -28,9 +27,7 @@ def sample_files(
         FileNotFoundError: a path is not there.
     """
     with own_errors(), quiet():
-        # With a context of its own: that of the process stays as it is.
-        rows = ray.data.Dataset.copy(sources.read(kind, paths, options), _deep_copy=True)
+        rows = with_own_context(sources.read(kind, paths, options))
         rows.context.execution_options.preserve_order = True
-        rows.context.enable_progress_bars = rows.context.print_on_execution_start = False
         drawn = rows if share >= 1 else rows.random_sample(share, seed=seed)
         yield from drawn.iter_batches(batch_format="pyarrow", batch_size=None)

@@ -8,6 +8,7 @@ import ray.data
 
 from raydnn import storage
 from raydnn.distributed.cluster import ensure_ray
+from raydnn.distributed.environment import environment
 from raydnn.inputs.fragments import find_files
 
 _FILE_READERS: dict[str, Callable[..., ray.data.Dataset]] = {
@@ -43,9 +44,17 @@ def read(kind: str, paths: Sequence[str], options: Mapping[str, Any]) -> ray.dat
     files = find_files(list(paths), f".{kind}")
     # Ray Data would leave out files with other ends of their names without a word.
     options = {"file_extensions": None, **options}
-    if all(storage.is_local(path) for path in files):
+    if not all(storage.is_local(path) for path in files):
+        # The same file system as everywhere else, with its own settings.
+        options = {"filesystem": storage.filesystem(files[0])[0], **options}
+        files = [storage.filesystem(path)[1] for path in files]
+    with environment({"RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": str(_num_footer_readers(len(files)))}):
         return _FILE_READERS[kind](files, **options)
-    # The same file system as everywhere else, with its own settings.
-    system, _ = storage.filesystem(files[0])
-    inner = [storage.filesystem(path)[1] for path in files]
-    return _FILE_READERS[kind](inner, filesystem=system, **options)
+
+
+def _num_footer_readers(num_files: int) -> int:
+    """How many processes read the ends of Parquet files, in parts of ten files.
+
+    Ray Data would start 32 of them for a single file, which takes longer on small machines than the reading itself.
+    """
+    return min(32, -(-num_files // 10))

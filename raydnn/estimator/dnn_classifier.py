@@ -18,7 +18,7 @@ class DNNClassifier(Estimator):
 
     Args:
         hidden_units: sizes of the hidden layers; may be empty.
-        feature_columns: what enters the network: numeric, indicator and embedding columns.
+        feature_columns: what enters the network: numeric, bucketized, indicator and embedding columns, shared ones too.
         model_dir: where checkpoints and summaries go; None takes the config's, or else a temporary folder.
         n_classes: number of classes, 2 or more.
         weight_column: feature (name or numeric_column) whose value multiplies the loss of each row.
@@ -27,8 +27,9 @@ class DNNClassifier(Estimator):
             or a callable without arguments that makes one.
         activation_fn: a callable from tensor to tensor, the name of one in tf.nn, or None for linear.
         dropout: probability of dropping a hidden value in training; None drops nothing.
-        input_layer_partitioner: one of raydnn's `*_partitioner`s, which tells into how many slices of rows the slots of
-            each embedding table are stored; None keeps them whole.
+        input_layer_partitioner: one of raydnn's `*_partitioner`s, which tells into how many slices of rows each
+            embedding table and its slots are stored; with several workers a table of more than one slice is spread over
+            them. None cuts tables of more than 64 MiB into up to `RunConfig(num_ps_replicas)` slices.
         config: settings of the run.
         warm_start_from: path of an earlier model, or WarmStartSettings; see `Estimator`.
         loss_reduction: how the losses of a batch become one number; a value of `raydnn.losses.Reduction`.

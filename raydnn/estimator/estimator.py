@@ -15,11 +15,12 @@ from raydnn import errors, storage
 from raydnn.estimator import evaluation
 from raydnn.estimator.estimator_spec import EstimatorSpec, check_hooks, check_listeners
 from raydnn.estimator.evaluation_parts import evaluate_dealt
+from raydnn.estimator.inference import InferenceJob
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn, call_model_fn, check_model_fn, declared_arguments
 from raydnn.estimator.overrides import refuse_overrides
-from raydnn.estimator.prediction import TablePredictor
+from raydnn.estimator.prediction import TablePredictor, predict
 from raydnn.estimator.records import record_evaluation, record_export
 from raydnn.estimator.run_config import RunConfig
 from raydnn.estimator.saved_model import export_model
@@ -161,7 +162,8 @@ class Estimator:
             This estimator.
 
         Raises:
-            ValueError: bad steps, input that does not fit the columns, or a process that does not train by its role.
+            ValueError: bad steps, input that does not fit the columns, a process that does not train by its
+                role, or a cluster with too few CPUs for the workers.
             TypeError: something that is no hook or no listener.
             NanLossDuringTrainingError: the loss became NaN.
             InvalidArgumentError: a value that the model cannot take, such as a label out of range.
@@ -169,6 +171,8 @@ class Estimator:
             FailedPreconditionError: another driver trains in model_dir.
             PermissionError: model_dir cannot be written.
             ResourceExhaustedError: the disk of model_dir is full; an OSError.
+            AbortedError: a worker hung for longer than worker_timeout_secs, could not write its part of a checkpoint,
+                or does not see the same model_dir, more often than max_failures.
             TrainingStoppedError: a signal asked it to stop; see `raydnn.train.stop_on_signals`.
         """
         config = self._config
@@ -248,6 +252,7 @@ class Estimator:
         Raises:
             ValueError: bad steps, an unknown checkpoint, or input that does not fit the columns.
             AbortedError: with `RunConfig(num_evaluators=...)`, processes that evaluate died again and again.
+            DataLossError: a damaged checkpoint.
         """
         if steps is not None and (steps <= 0 or steps != int(steps)):
             raise ValueError(f"steps must be positive and whole; got {steps}")
@@ -286,11 +291,12 @@ class Estimator:
 
         Raises:
             ValueError: an unknown checkpoint, or no key remains.
+            DataLossError: a damaged checkpoint.
         """
         checked_hooks = check_hooks(hooks, "hooks")
         checkpoint = self._checkpoint(checkpoint_path)
         model, stream = self._job(ModeKeys.PREDICT, input_fn, checkpoint).open()
-        yield from evaluation.predict(model, stream, predict_keys, yield_single_examples, checked_hooks)
+        yield from predict(model, stream, predict_keys, yield_single_examples, checked_hooks)
 
     def predict_dataset(
         self,
@@ -519,9 +525,9 @@ class Estimator:
             prefix,
         )
 
-    def _job(self, mode: str, input_fn: InputFn, checkpoint: CheckpointReader | None) -> evaluation.InferenceJob:
+    def _job(self, mode: str, input_fn: InputFn, checkpoint: CheckpointReader | None) -> InferenceJob:
         source = local_source(input_fn, mode, self._params, self._config)
-        return evaluation.InferenceJob(
+        return InferenceJob(
             self._model_fn, self._params, self._config, mode, source, checkpoint, self._warm_start, self._seed
         )
 

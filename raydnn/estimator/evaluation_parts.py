@@ -6,7 +6,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from raydnn.estimator.evaluation import EvaluatedBatches, InferenceJob, evaluate, evaluate_batches, merged, metrics_of
+from raydnn.estimator.evaluation import EvaluatedBatches, evaluate, evaluate_batches, merged, metrics_of
+from raydnn.estimator.inference import InferenceJob
 from raydnn.estimator.streams import resolve_source
 from raydnn.inputs.dataset import Dataset
 from raydnn.inputs.plan import Cursor

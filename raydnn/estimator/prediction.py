@@ -1,13 +1,13 @@
-"""Predicting tables of rows, wherever they are."""
+"""Predicting: the rows of an input in this process, and tables of rows wherever they are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from raydnn.estimator.evaluation import restored_model, select_keys
+from raydnn.estimator.inference import restored_model, until_stop
 from raydnn.estimator.mode_keys import ModeKeys
 from raydnn.estimator.model import Model
 from raydnn.estimator.model_fn import ModelFn
@@ -16,8 +16,75 @@ from raydnn.estimator.streams import make_reader
 from raydnn.estimator.warm_start import WarmStartSettings
 from raydnn.inputs.arrays import array_to_arrow, table_to_batch
 from raydnn.inputs.batch import Batch
-from raydnn.inputs.stream import Reader
+from raydnn.inputs.stream import InputStream, Reader
 from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.hooks.session_run_hook import SessionRunHook
+from raydnn.train.loop import LoopSession, finish, normal_end, start
+
+
+def predict(
+    model: Model, stream: InputStream, predict_keys: Any, yield_single_examples: bool, hooks: Sequence[SessionRunHook]
+) -> Iterator[Any]:
+    """The predictions of a model over its input.
+
+    Args:
+        model: in PREDICT mode.
+        stream: its input; closed at the end.
+        predict_keys: which keys to keep; None or empty keeps all.
+        yield_single_examples: one item per row, else one per batch.
+        hooks: called around each batch, before those of the model function.
+
+    Raises:
+        ValueError: no key remains, keys are given but predictions are no dict, or their rows differ in number.
+    """
+    predicted: list[Any] = []
+
+    def step(batch: Batch, fetches: set[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        predicted.append(model.predict(batch, feeds))
+        return model.fetch(fetches, predicted[-1])
+
+    all_hooks = [*hooks, *model.prediction_hooks]
+    session = LoopSession(model, step)
+    try:
+        with normal_end():
+            start(session, all_hooks)
+            for batch in until_stop(stream.batches, session):
+                session.run_step(batch, all_hooks)
+                yield from _items(select_keys(predicted.pop(), predict_keys), yield_single_examples)
+    finally:
+        stream.close()
+    finish(session, all_hooks)
+
+
+def _items(predictions: Any, yield_single_examples: bool) -> Iterator[Any]:
+    """What one batch of predictions yields."""
+    if not yield_single_examples:
+        yield predictions
+    elif isinstance(predictions, dict):
+        for row in range(_num_rows(predictions)):
+            yield {key: value[row] for key, value in predictions.items()}
+    else:
+        yield from predictions
+
+
+def select_keys(predictions: Any, predict_keys: Any) -> Any:
+    """The predictions whose key is in `predict_keys`."""
+    if not predict_keys:
+        return predictions
+    if not isinstance(predictions, dict):
+        raise ValueError("predict_keys are given, but predictions are not a dict")
+    kept = {key: value for key, value in predictions.items() if key in predict_keys}
+    if not kept:
+        raise ValueError(f"no prediction has a key in {predict_keys!r}; there are {', '.join(predictions)}")
+    return kept
+
+
+def _num_rows(predictions: Mapping[str, Any]) -> int:
+    """The size of the first axis, which all must have."""
+    rows = {key: len(value) for key, value in predictions.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"predictions have different numbers of rows: {rows}")
+    return next(iter(rows.values()), 0)
 
 
 @dataclass(eq=False)

@@ -37,9 +37,11 @@ class RunConfig:
         session_config: accepted and not used.
         keep_checkpoint_max: how many checkpoints stay; 0 or None keeps all.
         keep_checkpoint_every_n_hours: one checkpoint every so many hours stays for good.
-        log_step_count_steps: steps between log lines; None logs neither steps nor losses.
-        train_distribute, device_fn, protocol, eval_distribute, experimental_distribute: of TensorFlow's runtime; must
-            be None, as `num_workers` takes their place.
+        log_step_count_steps: steps between log lines; None logs neither steps nor losses, nor writes global_step/sec
+            for TensorBoard.
+        train_distribute, eval_distribute, experimental_distribute: of TensorFlow's runtime; must be None, as
+            `num_workers` takes their place.
+        device_fn, protocol: accepted and not used: a callable with the one argument 'op', and 'grpc' or 'grpc+verbs'.
         experimental_max_worker_delay_secs, session_creation_timeout_secs, checkpoint_save_graph_def: accepted and not
             used.
         num_workers: data-parallel workers run by Ray Train; None takes the chief and workers of TF_CONFIG if there are
@@ -48,7 +50,9 @@ class RunConfig:
             return. Each change goes on from the last checkpoint; it needs max_failures > 0.
         num_ps_replicas: into how many slices large embedding tables are cut; None takes the number of parameter servers
             in TF_CONFIG, or else 0.
-        use_gpu: whether each worker has a GPU.
+        use_gpu: whether training uses a GPU: one in each worker, or without workers that of this process. So do the
+            actors of num_evaluators and `Estimator.predict_dataset`, and `Estimator.predict_tables`; `evaluate` and
+            `predict` in this process, and what evaluates beside workers, use CPUs.
         resources_per_worker: Ray resources of each worker; None is one CPU (and one GPU with use_gpu).
         max_failures: how often the workers are restarted from the last checkpoint after one has died or hangs.
         worker_timeout_secs: how long workers wait for each other in a step before they take one for hanging, which

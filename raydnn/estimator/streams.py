@@ -68,7 +68,7 @@ def unit_map(engine: str, source: Input, is_in_worker: bool = False) -> UnitMap:
     if engine == "ray_tasks":
         return cast("UnitMap", import_module("raydnn.distributed.tasks").map_in_ray_tasks)
     if engine == "ray_data":
-        return cast("UnitMap", import_module("raydnn.distributed.data").map_in_ray_data)
+        return cast("UnitMap", import_module("raydnn.distributed.units").map_in_ray_data)
     return local_engine(engine)
 
 

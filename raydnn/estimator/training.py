@@ -20,6 +20,7 @@ from raydnn.inputs.first_rows import FirstRows
 from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
 from raydnn.inputs.prepare import EncodingPreparer
 from raydnn.inputs.stream import open_stream
+from raydnn.model.memory import keep_freed_memory
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
 from raydnn.tracking.mlflow_run import MlflowRun
@@ -100,6 +101,7 @@ class TrainJob:
             replicas = TimedReplicas(replicas, times)
         config = self._role(replicas)
         device = "cuda" if self.config.use_gpu else "cpu"
+        keep_freed_memory()
         reader = make_reader(self.model_fn, ModeKeys.TRAIN, replicas.rank, replicas.size, device)
         source = resolve_source(self._source(replicas), reader.preparer)
         is_own_shard = replicas.size > 1 and wants_input_context(self.input_fn)

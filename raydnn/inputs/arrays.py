@@ -149,3 +149,12 @@ def table_to_batch(table: pa.Table) -> pa.RecordBatch:
 def concat_batches(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     """Record batches of one schema end to end; at least one is needed."""
     return batches[0] if len(batches) == 1 else table_to_batch(pa.Table.from_batches(batches))
+
+
+def without_dictionaries(table: pa.Table) -> pa.Table:
+    """The table with strings where reading has left their places in a dictionary."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields, table.schema.metadata))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from raydnn.config.document import VARIABLE
 from raydnn.errors import ConfigError
 from raydnn.k8s.sizing import ClusterSize
 
@@ -13,7 +14,7 @@ MOUNT = "/mnt/raydnn"
 MAX_NAME = 47
 """Characters in the name of a RayJob: the operator appends to it."""
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
 _MLFLOW = "MLFLOW_TRACKING_URI"
 
 
@@ -46,7 +47,7 @@ class Job:
         return _MLFLOW in self._variables()
 
     def _variables(self) -> list[str]:
-        return list(dict.fromkeys(name for text in self.files.values() for name in _VARIABLE.findall(text)))
+        return list(dict.fromkeys(name for text in self.files.values() for name in VARIABLE.findall(text)))
 
 
 def job_name(file: str, name: str | None) -> str:

@@ -182,14 +182,13 @@ class CalibrationBin:
     weight: float
 
 
-def calibration(scores: NDArray[np.floating], members: Floats, weights: Floats, bins: int = 10) -> list[CalibrationBin]:
-    """Scores against what came true, in bins with equally many rows; equal scores stay together.
+def calibration(scores: NDArray[np.floating], members: Floats, weights: Floats) -> list[CalibrationBin]:
+    """Scores against what came true, in ten bins with equally many rows; equal scores stay together.
 
     Args:
         scores, members, weights: see `Ranking.of`.
-        bins: at most.
     """
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1])) if len(scores) else np.zeros(0)
+    edges = np.unique(np.quantile(scores, np.arange(1, 10) / 10)) if len(scores) else np.zeros(0)
     places = np.searchsorted(edges, scores, side="right")
     found, total = [], float(weights.sum())
     for place in range(len(edges) + 1):

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import mlflow
 import mlflow.pyfunc
-import pandas as pd
 from mlflow.models import Model
 
 from raydnn.tracking.mlflow_signature import make_signature
@@ -27,7 +26,6 @@ def log_export(
     folder: Path,
     signature_json: Mapping[str, Sequence[Mapping[str, Any]]],
     *,
-    input_example: pd.DataFrame | Mapping[str, Sequence[Any]] | None,
     registered_model_name: str | None,
     step: int,
     alias: str | None = None,
@@ -38,7 +36,6 @@ def log_export(
         store: the run.
         folder: the export.
         signature_json: see `make_signature`.
-        input_example: a few rows, or None; MLflow stores them and tries them on the model.
         registered_model_name: name in the registry, or None.
         step: the global step the export was made at; the run's metrics of this step become the model's.
         alias: that the new version in the registry gets, in place of the version that had it; or None.
@@ -47,9 +44,6 @@ def log_export(
         The model's URI, `models:/<id>`.
     """
     signature = make_signature(signature_json)
-    if input_example is not None:
-        # MLflow would take a dict for one row.
-        input_example = pd.DataFrame(input_example)
     run = store.run()
     # pyfunc.log_model attaches a model only to MLflow's active run, which is not ours to set; with the model
     # made here first, Model.log (what pyfunc.log_model calls) needs no active run.
@@ -70,7 +64,6 @@ def log_export(
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"export": str(folder)},
             signature=signature,
-            input_example=input_example,
             pip_requirements=[_own_requirement()],
         )
     if registered_model_name is not None and alias is not None:

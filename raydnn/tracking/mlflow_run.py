@@ -11,8 +11,6 @@ from raydnn.tracking.run_record import RunStatus, read_record
 from raydnn.tracking.settings import MLflowSettings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from raydnn.tracking.mlflow_store import MlflowStore
 
 __all__ = ["MlflowRun"]
@@ -88,7 +86,6 @@ class MlflowRun:
         self,
         folder: str | Path,
         signature_json: Mapping[str, Sequence[Mapping[str, Any]]],
-        input_example: "pd.DataFrame | Mapping[str, Sequence[Any]] | None" = None,
         *,
         step: int = 0,
     ) -> str:
@@ -97,7 +94,6 @@ class MlflowRun:
         Args:
             folder: the export, local or any fsspec URL.
             signature_json: `{"inputs": [...], "outputs": [...]}` of `{"name", "dtype", "shape", "ragged"}`.
-            input_example: a few rows to store with the model, as a DataFrame or as columns.
             step: the global step the export was made at.
 
         Returns:
@@ -119,7 +115,6 @@ class MlflowRun:
                     self._get_store(),
                     path,
                     signature_json,
-                    input_example=input_example,
                     registered_model_name=self._settings.registered_model_name,
                     step=step,
                 )

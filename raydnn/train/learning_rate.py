@@ -1,7 +1,8 @@
 """Learning rates that change with the step: TensorFlow's nine schedules.
 
 In these formulas g is the global step before the update (0 for the first one) and n is decay_steps. Every `name`
-is accepted for likeness.
+is accepted for likeness. All raise ValueError where the step is None; for a number in its place they give the rate
+itself.
 """
 
 import math

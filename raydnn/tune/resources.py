@@ -20,7 +20,7 @@ class Plan:
         cpus_per_trial: with its workers, and what evaluates beside them.
         data_cpus: that are left free for reading by Ray Data.
         concurrent: trials at once.
-        trials: of the budget with the default; None where only time ends the sweep.
+        trials: of the budget with the default; None where time or the grid ends the sweep.
         is_limited: whether Ray Tune must be told how many run at once, as the CPUs do not say so.
     """
 

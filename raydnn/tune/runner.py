@@ -16,6 +16,7 @@ from ray.tune.callback import CallbackList
 
 from raydnn import storage
 from raydnn.distributed.cluster import ensure_ray
+from raydnn.distributed.environment import environment
 from raydnn.distributed.shared_storage import check_shared
 from raydnn.errors import TrainingStoppedError
 from raydnn.train.checkpoint import training_lock
@@ -63,7 +64,8 @@ def run(
     Args:
         sweep: what to run.
         resume: go on with a sweep whose driver has died or was stopped: trials that have ended are not run again, those
-            that had begun go on from their last checkpoints. `budget` may have changed since.
+            that had begun go on from their last checkpoints. Of the sweep, `budget`,
+            `trials`, `tracking`, `registered_model` and `then_train` may have changed since.
         callbacks: of Ray Tune, told of all that happens to the trials after it is on record.
         watch: called with all trials as they stand, from the same thread, whenever anything has happened to one.
 
@@ -169,7 +171,7 @@ def _fit(sweep: Sweep, resources: Plan, search: Search, recorder: "_Recorder", c
             verbose=0,
         ),
     )
-    with _environment(), _quiet():
+    with environment(_TUNE_SETTINGS, given_stay=False), _quiet():
         listen_again()
         tuner.fit()
     # Checkpoints and the record are our own: what Ray Tune kept serves nobody.
@@ -285,21 +287,6 @@ def _error_of(trial: Any, model_dir: str) -> str:
     # The process had no time to say so.
     told = Path(trial.error_file).read_text().split() if trial.error_file else []
     return f"the process of the trial died: {' '.join(told)}"
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Variables of the environment that Ray Tune looks at, for as long as the block runs."""
-    before = {name: os.environ.get(name) for name in _TUNE_SETTINGS}
-    os.environ.update(_TUNE_SETTINGS)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

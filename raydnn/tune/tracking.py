@@ -113,7 +113,6 @@ class SweepTracker:
                     parent,
                     folder,
                     manifest.describe(),
-                    input_example=None,
                     registered_model_name=name,
                     step=manifest.global_step,
                     alias=CHAMPION,

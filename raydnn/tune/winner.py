@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from raydnn import storage
-from raydnn.config import Run
+from raydnn.config import RUN_FILE, Run
 from raydnn.estimator import Exporter, LatestExporter, train_and_evaluate
 from raydnn.estimator.export import build_raw_serving_input_receiver_fn
 from raydnn.estimator.records import scalars_of
@@ -24,7 +24,6 @@ from raydnn.tune.tracking import SweepTracker
 FOLDER = "winner"
 """Below the sweep's: the exports, each in a folder of its exporter's name."""
 WINNER_FILE = "winner.json"
-RUN_FILE = "run.yaml"
 FINAL = "final"
 """Below the sweep's: the model_dir of the training at full length, and its name."""
 DEFAULT_EXPORTER = "model"

@@ -15,7 +15,8 @@ import raydnn
 from raydnn.train import CheckpointReader, latest_checkpoint, load_checkpoint
 from raydnn.train.checkpoint import training_lock
 
-ENDLESS = ["--set", "data.epochs=null", "--set", "data.eval=null", "--set", "exporters=[]"]
+_ENDLESS = ["data.epochs=null", "data.eval=null", "exporters=[]", "run.save_checkpoints_steps=97"]
+ENDLESS = [argument for setting in _ENDLESS for argument in ("--set", setting)]
 
 SCRIPT = """
 import raydnn
@@ -39,7 +40,7 @@ classifier.train(
 
 
 def stopped(folder: Path, number: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Train, and send a signal as soon as there is a checkpoint."""
+    """Train, and send a signal as soon as there is a checkpoint of a later step."""
     with subprocess.Popen(
         [*COMMAND, "train", "run.yaml", "--json", *arguments],
         cwd=folder,
@@ -47,7 +48,7 @@ def stopped(folder: Path, number: signal.Signals, *arguments: str) -> subprocess
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        while latest_checkpoint(str(folder / "model")) is None and process.poll() is None:
+        while (latest_checkpoint(str(folder / "model")) or "-0").endswith("-0") and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=120)
@@ -134,7 +135,7 @@ def test_after_a_signal_the_same_command_goes_on_with_the_next_row(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     write_run(tmp_path)
-    arguments = [*ENDLESS, "--set", "eval.max_steps=1000"]
+    arguments = [*ENDLESS, "--set", "eval.max_steps=3000"]
     result = stopped(tmp_path, number, *arguments)
     assert result.returncode == code, result.stderr
     found = outcome(result)
@@ -142,12 +143,12 @@ def test_after_a_signal_the_same_command_goes_on_with_the_next_row(
     assert "Run the same program again to go on" in result.stderr
     step, epoch, batch = position(tmp_path)
     assert found["global_step"] == step == 20 * epoch + batch
-    assert 0 < step < 1000
+    assert 0 < step < 3000
     assert f" {step} steps took" in result.stderr, "no step is lost"
     again = run_in_a_fork("train", "run.yaml", *arguments, folder=tmp_path)
     assert again.returncode == 0
     assert f"cut short at step {step}: epoch {epoch + 1}, batch {batch + 1}." in again.stderr
-    assert position(tmp_path) == (1000, 49, 20)
+    assert position(tmp_path) == (3000, 149, 20)
 
 
 @pytest.mark.slow

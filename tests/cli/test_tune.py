@@ -121,7 +121,9 @@ def test_after_ctrl_c_and_the_death_of_the_driver_resume_runs_what_is_left(tmp_p
     assert code == 130
     tracked = tracked_trials(tmp_path)
     assert tracked
-    assert "1 trials have ended. Go on with it by --resume" in stderr
+    done = len(ended(tmp_path))
+    assert 1 <= done < 6
+    assert f"{done} trials have ended. Go on with it by --resume" in stderr
     code, _ = interrupted(tmp_path, signal.SIGKILL, 3, "--resume", address=cluster)
     assert code == -signal.SIGKILL
     finished = ended(tmp_path)

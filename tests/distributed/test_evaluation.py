@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -73,6 +74,11 @@ def reserved(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(evaluation, "START_SECS", 0.5)
     group = placement_group([{"CPU": 1}] * request.param)
     ray.get(group.ready(), timeout=30)
+    deadline = time.monotonic() + 60
+    while ray.available_resources().get("CPU", 0.0) != 4 - request.param:
+        # What others had reserved comes back a little later.
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     yield
     remove_placement_group(group)
 

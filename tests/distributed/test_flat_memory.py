@@ -25,7 +25,7 @@ def test_workers_on_a_stream_need_no_more_memory_for_rows_that_the_object_store_
     # The newer reader of Ray Data starts processes in each execution, which takes longer than all the rest.
     settings = os.environ | {"RAY_DATA_USE_DATASOURCE_V2": "0"}
     program = [sys.executable, flat_memory.__file__, str(tmp_path), str(STREAMED)]
-    subprocess.run(program, check=True, timeout=250, env=settings)
+    subprocess.run(program, check=True, timeout=500, env=settings)
     found = json.loads((tmp_path / "memory.json").read_text())
     assert found["steps"] == STREAMED // flat_memory.BATCH
     assert found["decoded"] > 1.9 * flat_memory.STORE_BYTES

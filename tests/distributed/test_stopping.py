@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,10 @@ from raydnn.train import latest_checkpoint, load_checkpoint, stop_on_signals
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_four_cpus"), pytest.mark.filterwarnings("default")]
 
 
-def send_ctrl_c_when_there_is_a_checkpoint(model_dir: Path) -> None:
+def send_ctrl_c_when_there_is_a_checkpoint(model_dir: Path, has_ended: threading.Event) -> None:
     while latest_checkpoint(str(model_dir)) is None:
-        time.sleep(0.05)
+        if has_ended.wait(0.05):
+            return
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -28,9 +28,13 @@ def test_ctrl_c_ends_the_step_of_all_workers_and_saves(tmp_path: Path) -> None:
     classifier = raydnn.DNNClassifier([4], [numeric_column("x")], tmp_path, config=config)
     x = np.arange(64, dtype=np.float32) / 64
     data = raydnn.inputs.from_numpy({"x": x}, (x > 0.5).astype(np.int64), batch_size=16, num_epochs=None)
-    threading.Thread(target=send_ctrl_c_when_there_is_a_checkpoint, args=[tmp_path]).start()
-    with stop_on_signals(), pytest.raises(TrainingStoppedError, match="by SIGINT"):
-        classifier.train(lambda: data)
+    has_ended = threading.Event()
+    threading.Thread(target=send_ctrl_c_when_there_is_a_checkpoint, args=[tmp_path, has_ended], daemon=True).start()
+    try:
+        with stop_on_signals(), pytest.raises(TrainingStoppedError, match="by SIGINT"):
+            classifier.train(lambda: data)
+    finally:
+        has_ended.set()
     checkpoint = load_checkpoint(str(tmp_path))
     assert isinstance(checkpoint, raydnn.train.CheckpointReader)
     position = checkpoint.manifest.input_position

@@ -17,8 +17,9 @@ from fake_data import LABEL, fake_classifier, fake_table
 import raydnn
 from raydnn import EstimatorSpec, ModeKeys, RunConfig
 from raydnn.estimator import evaluation_parts
-from raydnn.estimator.evaluation import EvaluatedBatches, InferenceJob
+from raydnn.estimator.evaluation import EvaluatedBatches
 from raydnn.estimator.evaluation_parts import evaluate_part, num_batches, spans
+from raydnn.estimator.inference import InferenceJob
 from raydnn.tracking.event_file import read_scalars
 
 ROWS = 63

@@ -1,6 +1,7 @@
 """Working ahead: order, errors, and an end without hanging."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -51,5 +52,6 @@ def test_the_thread_works_ahead_but_not_further_than_told() -> None:
     results = map_in_thread(work, range(100), look_ahead=2)
     assert next(results) == 0
     assert third_is_done.wait(WAIT_S)
+    time.sleep(0.2)
     assert max(done) <= 2
     results.close()

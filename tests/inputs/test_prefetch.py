@@ -1,6 +1,7 @@
 """An iterator run ahead in a thread."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,6 +83,7 @@ def test_no_more_than_depth_items_wait() -> None:
 
     ahead = Prefetch(watched(), depth=2)
     assert full.wait(WAIT_S)
+    time.sleep(0.2)
     # Two wait in the queue, and the thread holds the third.
     assert taken == [0, 1, 2]
     ahead.close()

@@ -22,9 +22,9 @@ pytestmark = [
 ]
 
 MODEL_DIR = "s3://bucket/jobs/clicks"
-EPOCHS = 60
+EPOCHS = 240
 STEPS = 20 * EPOCHS
-EVERY = 97
+EVERY = 389
 
 
 def job_file(folder: Path) -> Path:
@@ -69,9 +69,10 @@ def killed_at(folder: Path, s3: dict[str, str]) -> int:
             for name, value in head.client_env.items():
                 patch.setenv(name, value)
             drain(other, 60)
+        reason = f"A checkpoint is saved now: nodes are about to be taken away: {other}"
+        head.wait_for("clicks", lambda: reason in head.log_of("clicks"), "the word that a checkpoint is saved")
         head.wait_for("clicks", lambda: newest_step(MODEL_DIR) % EVERY, "a checkpoint beside the usual times")
         step = newest_step(MODEL_DIR)
-        assert f"A checkpoint is saved now: nodes are about to be taken away: {other}" in head.log_of("clicks")
     return max(step, newest_step(MODEL_DIR))
 
 

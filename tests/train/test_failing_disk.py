@@ -51,7 +51,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the program has left."""
     folder = tmp_path_factory.mktemp("disks")
     command = [*own_mounts(folder), sys.executable, failing_disk.__file__, str(folder)]
-    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=200)
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=400)
     assert ended.returncode == 0, ended.stderr
     (folder / "stderr").write_text(ended.stderr)
     return folder

@@ -1,7 +1,6 @@
 """Options of the hooks that the tests of each hook leave out."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,35 @@ from raydnn.train import (
     SummarySaverHook,
 )
 
-# Seconds; much longer than the few steps that a test makes before it sleeps.
 PERIOD = 0.3
+"""Seconds of a clock that goes on only where a test says so."""
 
 
-class Sleeping(SessionRunHook):
-    """Sleeps longer than the period after a step."""
+class Clock:
+    now = 0.0
 
-    def __init__(self, step: int) -> None:
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the timers of hooks look at."""
+    found = Clock()
+    monkeypatch.setattr("raydnn.train.hooks.timer.time", found)
+    return found
+
+
+class Waiting(SessionRunHook):
+    """Lets more than the period pass after a step."""
+
+    def __init__(self, clock: Clock, step: int) -> None:
+        self.clock = clock
         self.step = step
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         if run_context.session.global_step == self.step:
-            time.sleep(1.2 * PERIOD)
+            self.clock.now += 1.2 * PERIOD
 
 
 def test_a_saver_refuses_a_saver_and_a_scaffold_at_once(tmp_path: Path) -> None:
@@ -48,10 +63,10 @@ def test_a_saver_names_its_files_by_the_step(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_saver_counts_seconds_from_its_last_save(tmp_path: Path) -> None:
+def test_a_saver_counts_seconds_from_its_last_save(tmp_path: Path, clock: Clock) -> None:
     listener = RecordingListener()
     hook = CheckpointSaverHook(str(tmp_path), save_secs=PERIOD, listeners=[listener])
-    run_loop(CountingModel(), [hook, Sleeping(2)], steps=5)
+    run_loop(CountingModel(), [hook, Waiting(clock, 2)], steps=5)
     saved = [entry for entry in listener.log if "after_save" in entry]
     assert saved == [f"listener.after_save {step}" for step in (0, 3, 5)]
 
@@ -64,9 +79,9 @@ def test_any_listener_alone_can_stop_training(tmp_path: Path) -> None:
     assert listeners[1].log[-3:] == ["listener.before_save 2", "listener.after_save 2", "listener.end 2"]
 
 
-def test_a_step_rate_can_be_measured_every_so_many_seconds(tmp_path: Path) -> None:
+def test_a_step_rate_can_be_measured_every_so_many_seconds(tmp_path: Path, clock: Clock) -> None:
     hook = StepCounterHook(every_n_steps=None, every_n_secs=PERIOD, output_dir=str(tmp_path))
-    run_loop(CountingModel(), [hook, Sleeping(3)], steps=5)
+    run_loop(CountingModel(), [hook, Waiting(clock, 3)], steps=5)
     assert list(read_scalars(tmp_path)) == [4]
     assert 0 < read_scalars(tmp_path)[4]["global_step/sec"] < 3 / PERIOD
 
@@ -76,15 +91,15 @@ def test_a_step_rate_is_measured_every_hundred_steps_unless_told_otherwise(tmp_p
     assert list(read_scalars(tmp_path)) == [101, 201]
 
 
-def test_summaries_can_be_written_every_so_many_seconds(tmp_path: Path) -> None:
+def test_summaries_can_be_written_every_so_many_seconds(tmp_path: Path, clock: Clock) -> None:
     hook = SummarySaverHook(save_secs=PERIOD, output_dir=str(tmp_path))
-    run_loop(CountingModel(), [hook, Sleeping(3)], steps=5)
+    run_loop(CountingModel(), [hook, Waiting(clock, 3)], steps=5)
     assert list(read_scalars(tmp_path)) == [1, 4]
 
 
-def test_a_line_can_be_logged_every_so_many_seconds(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_can_be_logged_every_so_many_seconds(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     with caplog.at_level("INFO"):
-        run_loop(CountingModel(), [LoggingTensorHook(["global_step"], every_n_secs=PERIOD), Sleeping(3)], steps=5)
+        run_loop(CountingModel(), [LoggingTensorHook(["global_step"], every_n_secs=PERIOD), Waiting(clock, 3)], steps=5)
     assert [record.getMessage().split(" (")[0] for record in caplog.records] == ["global_step = 1", "global_step = 4"]
 
 
@@ -131,8 +146,8 @@ def test_a_profiler_needs_exactly_one_period(arguments: dict[str, float]) -> Non
         ProfilerHook(**arguments)  # type: ignore[arg-type]
 
 
-def test_a_profiler_counts_seconds_from_the_start_and_then_from_its_last_trace(tmp_path: Path) -> None:
+def test_a_profiler_counts_seconds_from_the_start_and_then_from_its_last_trace(tmp_path: Path, clock: Clock) -> None:
     hook = ProfilerHook(save_secs=PERIOD, output_dir=str(tmp_path), show_memory=True)
-    run_loop(CountingModel(global_step=5), [hook, Sleeping(7)], steps=4)
+    run_loop(CountingModel(global_step=5), [hook, Waiting(clock, 7)], steps=4)
     assert [path.name for path in tmp_path.iterdir()] == ["timeline-8.json"]
     assert "traceEvents" in json.loads((tmp_path / "timeline-8.json").read_text())

@@ -1,6 +1,6 @@
 """When a periodic hook is due."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,10 +28,12 @@ def test_the_first_step_triggers_and_then_every_nth(every: int, steps: list[int]
     assert triggered(SecondOrStepTimer(every_steps=every), steps) == expected
 
 
-def test_seconds_trigger_when_they_have_passed_but_never_twice_at_one_step() -> None:
-    timer = SecondOrStepTimer(every_secs=0.02)
+def test_seconds_trigger_when_they_have_passed_but_never_twice_at_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("raydnn.train.hooks.timer.time", SimpleNamespace(monotonic=lambda: clock.now))
+    timer = SecondOrStepTimer(every_secs=2)
     assert triggered(timer, [1, 2]) == [1]
-    time.sleep(0.03)
+    clock.now += 3
     assert triggered(timer, [1, 2, 3]) == [2]
 
 

@@ -46,14 +46,14 @@ def test_the_waiting_of_replicas_is_timed_by_its_kind() -> None:
         replicas = TimedReplicas(exchange, times)  # type: ignore[arg-type]
         assert (replicas.rank, replicas.size) == (exchange.rank, 2)
         if replicas.rank == 1:
-            time.sleep(0.05)
+            time.sleep(0.5)
         replicas.all_to_all(torch.zeros(2), [1, 1], [1, 1])
         replicas.all_to_all(torch.zeros(2), [1, 1], [1, 1])
         return dict(times.seconds)
 
     first, second = run_replicas(2, replica)
-    assert first[EXCHANGE] >= 0.04
-    assert second[EXCHANGE] < 0.04
+    assert first[EXCHANGE] >= 0.3
+    assert second[EXCHANGE] < first[EXCHANGE] / 2
     assert VOTE not in first
 
 

@@ -67,5 +67,5 @@ def test_the_runs_page_shows_the_sweep_and_its_trials(browser: Browser, address:
     # The trials stand below the sweep, and are shown when it is opened.
     parent.get_by_role("button").first.click()
     for number in range(TRIALS + 1):
-        expect(page.get_by_role("link", name=f"small {number:05d}", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name=f"small {number:05d}", exact=True)).to_be_visible(timeout=60_000)
     assert errors == []

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from raydnn import config, tune
 from raydnn.errors import ConfigError, FailedPreconditionError, TrainingStoppedError
 from raydnn.train import load_checkpoint, stop_on_signals
 from raydnn.train.checkpoint import training_lock
+from raydnn.tune import runner
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("ray_four_cpus")]
 
@@ -91,6 +94,9 @@ def test_quick_compares_trials_with_the_base_run(flights: Path, tmp_path: Path) 
     assert sorted(os.listdir(sweep.folder)) == ["report.html", "sweep.json", "trials", "trials.jsonl", "winner"]
     assert result.winner is not None
     assert result.winner.exports[0] in Path(result.report).read_text()
+    run = config.load(f"{best.model_dir}/run.yaml")
+    assert run.model.hidden_units == best.configuration["model.hidden_units"]
+    assert run.estimator().evaluate(run.eval_input(), run.eval.steps)["auc"] == best.metrics["auc"]
 
 
 @pytest.mark.usefixtures("at_root")
@@ -229,9 +235,18 @@ def test_a_sweep_that_was_stopped_goes_on_without_the_trials_that_have_ended() -
 
 
 @pytest.mark.usefixtures("small_run")
-def test_the_time_of_the_budget_stops_what_runs() -> None:
-    text = sweep_text(budget={"seconds": 1.5}, set={"data.epochs": 100000}, trials=ONE_PROCESS)
-    result = tune.run(tune.loads(text))
+def test_the_time_of_the_budget_stops_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now[0], time_ns=time.time_ns))
+
+    class Late(Callback):
+        """The time is over as soon as a trial has reported."""
+
+        def on_trial_result(self, *arguments: Any, **more: Any) -> None:
+            now[0] = 1e6
+
+    text = sweep_text(budget={"seconds": 600}, set={"data.epochs": 100000}, trials=ONE_PROCESS)
+    result = tune.run(tune.loads(text), callbacks=[Late()])
     (trial,) = result.trials
     assert (trial.status, trial.global_step > 0, trial.reason) == ("stopped", True, "the end of the budget")
 

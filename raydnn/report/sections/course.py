@@ -1,6 +1,5 @@
 """The sections about training: how it went, with what, and what was declared."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -13,6 +12,7 @@ from raydnn.report.material import Material
 from raydnn.report.page import Cell, Chart, Code, Fact, Facts, Note, Part, Section, Table
 from raydnn.report.text import NOTHING, moment, number, size_of, slug
 from raydnn.train.checkpoint import CheckpointReader
+from raydnn.train.checkpoint.manifest import num_bytes
 
 MOST_VARIABLES = 300
 
@@ -58,12 +58,6 @@ def configuration(material: Material) -> Section:
     """The run as YAML."""
     intro = "The run as it was declared, with what was given on the command line; it loads as the same run."
     return Section("configuration", "Configuration", intro, [Code("Show the YAML", material.run.to_yaml())])
-
-
-def num_bytes(shape: tuple[int, ...], dtype: str) -> int:
-    """Bytes of a variable's values; 0 where their size is not that of a number."""
-    bits = "".join(letter for letter in dtype if letter.isdigit())
-    return math.prod(shape) * (1 if dtype == "bool" else int(bits or 0) // 8)
 
 
 def _learning_charts(material: Material) -> Iterator[Chart]:

@@ -1,6 +1,8 @@
 """The manifest of a checkpoint: what it holds and where, written last and checked first."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -94,3 +96,9 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise errors.DataLossError(f"{path} is damaged: {error}{WAY_OUT}") from error
         raise errors.FailedPreconditionError(f"{path} has the format {found!r}; this version reads {FORMAT!r}")
+
+
+def num_bytes(shape: Sequence[int], dtype: str) -> int:
+    """Bytes of a variable's values; 0 where their size is not that of a number."""
+    bits = "".join(letter for letter in dtype if letter.isdigit())
+    return math.prod(shape) * (1 if dtype == "bool" else int(bits or 0) // 8)

@@ -41,7 +41,7 @@ class Step:
 
 
 class Optimizer(ABC):
-    """An update rule with TensorFlow's arithmetic.
+    """An update rule with TensorFlow's arithmetic. Every `use_locking` is accepted for likeness.
 
     Args:
         learning_rate: a number, a schedule, or a callable without arguments that gives one when the model is built.

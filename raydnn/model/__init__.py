@@ -1,0 +1,1 @@
+"""Network, embedding tables, heads, losses and metrics: plain torch."""

@@ -44,12 +44,12 @@ def run_file_of(place: str) -> tuple[str, dict[str, str]]:
     Raises:
         ConfigError: it is a folder without a run file.
     """
-    inside = storage.join(place, raydnn.config.RUN_FILE)
+    inside = storage.join(place, raydnn.config.run.RUN_FILE)
     if storage.exists(inside):
         return inside, {"model_dir": place}
     system, path = storage.filesystem(place)
     if system.isdir(path):
-        name = raydnn.config.RUN_FILE
+        name = raydnn.config.run.RUN_FILE
         raise ConfigError(f"{place} holds no {name}, which raydnn train writes; give the run file instead")
     return place, {}
 

@@ -33,7 +33,7 @@ def train(
         run = runs.load_run(run_file, overrides, progress=is_watched)
         estimator = run.estimator()
         # For those who look at the model later, from wherever.
-        estimator.keep_with_model(raydnn.config.RUN_FILE, run.to_yaml(has_absolute_paths=True).encode())
+        estimator.keep_with_model(raydnn.config.run.RUN_FILE, run.to_yaml(has_absolute_paths=True).encode())
         start, ledger = time.monotonic(), raydnn.train.read_ledger(estimator.model_dir)
         with raydnn.train.stop_on_signals() as stop:
             try:

@@ -70,7 +70,7 @@ def _tell_plan(output: Output, sweep: "Sweep") -> None:
     """Say what would run, and what it takes."""
     plan = raydnn.tune.plan(sweep)
     first = raydnn.tune.first_configurations(sweep, SHOWN_CONFIGURATIONS)
-    trials = "until the time is over, or the whole grid has run" if plan.trials is None else f"{plan.trials} trials"
+    trials = "until the time or the grid is over" if plan.trials is None else f"{plan.trials} trials"
     output.add(
         configurations=first,
         plan={

@@ -5,6 +5,6 @@ raydnn.estimator.train_and_evaluate(run.estimator(), run.train_spec(), run.eval_
 """
 
 from raydnn.config.loader import load, loads, parse_overrides
-from raydnn.config.run import RUN_FILE, Run
+from raydnn.config.run import Run
 
-__all__ = ["RUN_FILE", "Run", "load", "loads", "parse_overrides"]
+__all__ = ["Run", "load", "loads", "parse_overrides"]

@@ -44,7 +44,7 @@ def encoding_pipeline(dataset: Dataset, preparer: Preparer) -> tuple[ray.data.Da
     # A task needs to know of the label, not of the rows.
     encode = _Encode(preparer, replace(dataset, source=TableFragments(pa.table({}))))
     encoded = source.map_batches(encode, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
-    encoded = with_own_context(encoded)
+    encoded = quiet_copy(encoded)
     context = encoded.context
     context.execution_options.preserve_order = True
     context.raise_original_map_exception = True
@@ -53,7 +53,7 @@ def encoding_pipeline(dataset: Dataset, preparer: Preparer) -> tuple[ray.data.Da
     return encoded, names
 
 
-def with_own_context(dataset: ray.data.Dataset) -> ray.data.Dataset:
+def quiet_copy(dataset: ray.data.Dataset) -> ray.data.Dataset:
     """The same data set without Ray Data's displays, and with a context of its own: that of the given one stays."""
     dataset = ray.data.Dataset.copy(dataset, _deep_copy=True)
     dataset.context.enable_progress_bars = dataset.context.print_on_execution_start = False

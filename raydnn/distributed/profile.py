@@ -11,7 +11,7 @@ import ray.data
 from raydnn.config.profile import Profile, merge, profile_rows
 from raydnn.distributed import sources
 from raydnn.distributed.cluster import own_errors
-from raydnn.distributed.pipelines import quiet, with_own_context
+from raydnn.distributed.pipelines import quiet, quiet_copy
 
 _PART = "part"
 
@@ -40,7 +40,7 @@ def profile_dataset(dataset: ray.data.Dataset, watched: Mapping[str, pa.Array]) 
         watched: see `raydnn.config.profile.profile_rows`.
     """
     parts = dataset.map_batches(_ProfileBlock(watched), batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
-    parts = with_own_context(parts)
+    parts = quiet_copy(parts)
     parts.context.raise_original_map_exception = True
     with quiet():
         return merge(_parts(parts.iter_batches(batch_format="pyarrow", batch_size=None)))

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from raydnn.distributed import sources
 from raydnn.distributed.cluster import own_errors
-from raydnn.distributed.pipelines import quiet, with_own_context
+from raydnn.distributed.pipelines import quiet, quiet_copy
 
 
 def sample_files(
@@ -27,7 +27,7 @@ def sample_files(
         FileNotFoundError: a path is not there.
     """
     with own_errors(), quiet():
-        rows = with_own_context(sources.read(kind, paths, options))
+        rows = quiet_copy(sources.read(kind, paths, options))
         rows.context.execution_options.preserve_order = True
         drawn = rows if share >= 1 else rows.random_sample(share, seed=seed)
         yield from drawn.iter_batches(batch_format="pyarrow", batch_size=None)

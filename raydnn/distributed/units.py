@@ -13,7 +13,7 @@ from ray.exceptions import UserCodeException
 from ray.experimental import internal_kv
 
 from raydnn.distributed.cluster import ensure_ray, own_errors
-from raydnn.distributed.pipelines import quiet, with_own_context
+from raydnn.distributed.pipelines import quiet, quiet_copy
 from raydnn.inputs.arrays import concat_batches, table_to_batch
 from raydnn.inputs.plan import Unit
 
@@ -32,7 +32,7 @@ def map_in_ray_data(load: Callable[[Unit], pa.RecordBatch], units: Iterable[Unit
         return
     ensure_ray()
     failure = uuid.uuid4().bytes
-    places = with_own_context(ray.data.from_items(list(range(len(planned))), override_num_blocks=len(planned)))
+    places = quiet_copy(ray.data.from_items(list(range(len(planned))), override_num_blocks=len(planned)))
     places.context.execution_options.preserve_order = True
     with own_errors(), _failures_kept(failure), quiet():
         task = _KeepsFailure(_LoadUnits(load, planned), failure)

@@ -20,7 +20,6 @@ from raydnn.inputs.first_rows import FirstRows
 from raydnn.inputs.input_fn import Input, InputContext, InputFn, call_input_fn, wants_input_context
 from raydnn.inputs.prepare import EncodingPreparer
 from raydnn.inputs.stream import open_stream
-from raydnn.model.memory import keep_freed_memory
 from raydnn.tracking.event_file import EventFileWriter
 from raydnn.tracking.hooks import MLflowHook
 from raydnn.tracking.mlflow_run import MlflowRun
@@ -39,6 +38,7 @@ from raydnn.train.hooks.logging_tensor import log_loss_and_step
 from raydnn.train.hooks.progress import ProgressHook, ProgressSink
 from raydnn.train.hooks.session_run_hook import Session
 from raydnn.train.loop import LoopSession, train_loop
+from raydnn.train.memory import keep_freed_memory
 from raydnn.train.replicas import Replicas
 from raydnn.train.row_counter import EpochSize, RowCounter
 from raydnn.train.step_times import StepTimes, TimedReplicas, described

@@ -14,7 +14,6 @@ MOUNT = "/mnt/raydnn"
 MAX_NAME = 47
 """Characters in the name of a RayJob: the operator appends to it."""
 
-
 _MLFLOW = "MLFLOW_TRACKING_URI"
 
 

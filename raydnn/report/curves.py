@@ -183,7 +183,7 @@ class CalibrationBin:
 
 
 def calibration(scores: NDArray[np.floating], members: Floats, weights: Floats) -> list[CalibrationBin]:
-    """Scores against what came true, in ten bins with equally many rows; equal scores stay together.
+    """Scores against what came true, in up to ten bins with equally many rows; equal scores stay together.
 
     Args:
         scores, members, weights: see `Ranking.of`.

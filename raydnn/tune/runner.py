@@ -64,8 +64,8 @@ def run(
     Args:
         sweep: what to run.
         resume: go on with a sweep whose driver has died or was stopped: trials that have ended are not run again, those
-            that had begun go on from their last checkpoints. Of the sweep, `budget`,
-            `trials`, `tracking`, `registered_model` and `then_train` may have changed since.
+            that had begun go on from their last checkpoints. `budget`, `trials`, `tracking`, `registered_model` and
+            `then_train` of the sweep may have changed since.
         callbacks: of Ray Tune, told of all that happens to the trials after it is on record.
         watch: called with all trials as they stand, from the same thread, whenever anything has happened to one.
 

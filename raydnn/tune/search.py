@@ -155,9 +155,7 @@ class _OptunaSuggest:
 
 
 def _sampler(optuna: Any, settings: Section, seed: int) -> Any:
-    # All of them: releases of Optuna differ in some defaults.
-    declared = {name: getattr(settings, name) for name in type(settings).model_fields if name != "kind"}
-    arguments = {name: value for name, value in declared.items() if value is not None}
+    arguments = {name: value for name, value in settings.given().items() if name != "kind"}
     kind = settings.kind  # type: ignore[attr-defined]
     names = {"tpe": "TPESampler", "gp": "GPSampler", "random": "RandomSampler", "nsgaii": "NSGAIISampler"}
     if kind == "gp":

@@ -21,7 +21,7 @@ import torch
 from ray import tune
 
 from raydnn import storage
-from raydnn.config import RUN_FILE, Run
+from raydnn.config import Run
 from raydnn.distributed.cluster import root_cause
 from raydnn.errors import FailedPreconditionError
 from raydnn.estimator import Estimator, EvalSpec, Exporter, TrainSpec, train_and_evaluate
@@ -91,7 +91,6 @@ class TrialTask:
         _take_over(model_dir)
         run = self.sweep.trial_template().run({**values, "run.model_dir": model_dir})
         estimator, train_spec, eval_spec = run.estimator(), self._train_spec(run), self._eval_spec(run)
-        estimator.keep_with_model(RUN_FILE, run.to_yaml(has_absolute_paths=True).encode())
         report = _Report(run.data.batch_size, start, isinstance(self.sweep.settings.scheduler_settings, Pbt))
         if trials.workers is None:
             train_and_evaluate(estimator, train_spec, replace(eval_spec, exporters=[_Told(report.send)]))

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from raydnn import storage
-from raydnn.config import RUN_FILE, Run
+from raydnn.config import Run
+from raydnn.config.run import RUN_FILE
 from raydnn.estimator import Exporter, LatestExporter, train_and_evaluate
 from raydnn.estimator.export import build_raw_serving_input_receiver_fn
 from raydnn.estimator.records import scalars_of
@@ -137,7 +138,7 @@ def _full_yaml(sweep: Sweep, configuration: Mapping[str, Any]) -> bytes:
     """The run of a configuration at full length, without what environment variables gave."""
     changes = {**configuration, "run.model_dir": storage.join(sweep.folder, FINAL)}
     document = sweep.full_source().document(changes)
-    return yaml.safe_dump(document.values, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
+    return yaml.safe_dump(document.as_written(), sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
 
 
 def _trained(sweep: Sweep, winner: Winner, tracker: SweepTracker | None) -> Winner:

@@ -1,11 +1,12 @@
 """Variables that are set for a while, and who decides on them."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from raydnn.distributed import sources
 from raydnn.distributed.environment import environment
-from raydnn.distributed.sources import _num_footer_readers
 
 
 @pytest.mark.parametrize(("given_stay", "expected"), [(True, "user"), (False, "ours")])
@@ -21,6 +22,18 @@ def test_variables_are_set_within_the_block_and_are_then_as_they_were(
     assert "RAYDNN_NEW" not in os.environ
 
 
-@pytest.mark.parametrize(("files", "expected"), [(1, 1), (10, 1), (11, 2), (100_000, 32)])
-def test_as_many_processes_read_the_ends_of_files_as_have_some_to_read(files: int, expected: int) -> None:
-    assert _num_footer_readers(files) == expected
+@pytest.mark.usefixtures("ray_four_cpus")
+@pytest.mark.parametrize(("files", "expected"), [(1, "1"), (10, "1"), (11, "2"), (400, "32")])
+def test_as_many_processes_read_the_ends_of_files_as_have_some_to_read(
+    files: int, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS"
+    monkeypatch.delenv(name)
+    paths = [tmp_path / f"{place}.parquet" for place in range(files)]
+    for path in paths:
+        path.touch()
+    found = []
+    monkeypatch.setitem(sources._FILE_READERS, "parquet", lambda *_, **__: found.append(os.environ[name]))
+    sources.read("parquet", [str(tmp_path)], {})
+    assert found == [expected]
+    assert name not in os.environ

@@ -94,9 +94,6 @@ def test_quick_compares_trials_with_the_base_run(flights: Path, tmp_path: Path) 
     assert sorted(os.listdir(sweep.folder)) == ["report.html", "sweep.json", "trials", "trials.jsonl", "winner"]
     assert result.winner is not None
     assert result.winner.exports[0] in Path(result.report).read_text()
-    run = config.load(f"{best.model_dir}/run.yaml")
-    assert run.model.hidden_units == best.configuration["model.hidden_units"]
-    assert run.estimator().evaluate(run.eval_input(), run.eval.steps)["auc"] == best.metrics["auc"]
 
 
 @pytest.mark.usefixtures("at_root")

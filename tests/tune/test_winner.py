@@ -127,14 +127,18 @@ def test_a_training_at_full_length_that_is_refused_leaves_the_kept_run_as_it_is(
         assert (final / "run.yaml").read_text() == "of the one that trains"
 
 
+@pytest.mark.parametrize("is_in_sweep", [False, True])
 def test_the_run_of_the_winner_does_not_tell_what_environment_variables_gave(
-    small_run: Path, monkeypatch: pytest.MonkeyPatch
+    is_in_sweep: bool, small_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLACE", str(small_run))
-    (small_run / "run.yaml").write_text(
-        (small_run / "run.yaml").read_text().replace("train.parquet", "'${PLACE}/train.parquet'")
-    )
-    record = ended()
+    if is_in_sweep:
+        record = ended(set={"data.train": "${PLACE}/train.parquet"})
+    else:
+        (small_run / "run.yaml").write_text(
+            (small_run / "run.yaml").read_text().replace("train.parquet", "'${PLACE}/train.parquet'")
+        )
+        record = ended()
     crowned(record)
     written = yaml.safe_load(Path(record.sweep.folder, "winner", "run.yaml").read_text())
     assert written["data"]["train"] == "${PLACE}/train.parquet"

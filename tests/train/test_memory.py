@@ -11,7 +11,7 @@ import resource
 
 import torch
 
-from raydnn.model.memory import keep_freed_memory
+from raydnn.train.memory import keep_freed_memory
 
 def pages() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,7 +9,7 @@ from ray.exceptions import UserCodeException
 
 from raydnn import storage
 from raydnn.distributed.cluster import ensure_ray, own_errors
-from raydnn.distributed.pipelines import quiet
+from raydnn.distributed.pipelines import quiet, quiet_copy
 from raydnn.distributed.shared_storage import check_shared
 from raydnn.estimator.prediction import TablePredictor
 from raydnn.train.checkpoint import CheckpointReader
@@ -77,9 +77,8 @@ def write_parquet(dataset: ray.data.Dataset, folder: str) -> None:
     is_local = storage.is_local(folder)
     if is_local:
         check_shared(path, "the output")
-    dataset.context.enable_progress_bars = dataset.context.print_on_execution_start = False
     with own_errors(), quiet():
-        dataset.write_parquet(path, filesystem=None if is_local else system)
+        quiet_copy(dataset).write_parquet(path, filesystem=None if is_local else system)
 
 
 class _PredictingActor:
